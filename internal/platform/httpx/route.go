@@ -1,0 +1,110 @@
+package httpx
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/kept-dev/kept/internal/kernel"
+)
+
+// Handler answers a request, or returns an error and has written nothing: the Mux turns the error into the answer that
+// suits the client (a page, a fragment, problem+json).
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// Access says who may use a route.
+type Access string
+
+// The kinds of access. Everything but Public is refused before the handler runs.
+const (
+	Public    Access = "public"    // anybody
+	SignedIn  Access = "signed_in" // an account with a login
+	Member    Access = "member"    // a member of the workspace in the path's {ws}; others see 404
+	Owner     Access = "owner"     // an owner of the workspace in the path's {ws}; other members see 403
+	APIKey    Access = "api_key"   // a workspace's key with Route.Scope, as Authorization: Bearer
+	Handled   Access = "handled"   // the handler checks by itself (a peer's protocol wants its own error shape)
+	Localhost Access = "localhost" // probes and metrics: anybody who can reach the port; listed apart so that tests see it
+)
+
+// RateClass names a limit of Config.Rates. A route without one is refused when it is registered.
+type RateClass string
+
+// The classes. Limits are per client address, or per key where there is one.
+const (
+	RatePage   RateClass = "page"   // reading pages and the read API
+	RateWrite  RateClass = "write"  // forms that change something
+	RateAuth   RateClass = "auth"   // sign-in, sign-up, reset: guessing must be slow
+	RateMail   RateClass = "mail"   // whatever sends mail
+	RateIngest RateClass = "ingest" // machines that report
+	RateLive   RateClass = "live"   // long-lived streams
+	RateNone   RateClass = "none"   // probes and static files
+)
+
+// Route is one entry of the route table. Tests read the table: every route has a class, every one that changes state
+// names an audit action, every API route is documented.
+type Route struct {
+	Method  string // GET, POST, …
+	Path    string // ServeMux syntax; {ws} is the workspace id
+	Handler Handler
+	Access  Access
+	Scope   string // for APIKey: "ingest" or "read"
+	Rate    RateClass
+	Audit   string // the audit action of a route that changes state, e.g. "api_key.create"
+	NoAudit string // why a state-changing method writes no audit event (e.g. "ingest is counted, not audited")
+	MaxBody int64  // bytes; 0 is DefaultMaxBody
+	API     *Operation
+}
+
+// Operation documents an API route in the OpenAPI document. Schemas are Go values: their JSON tags are reflected.
+type Operation struct {
+	Summary     string
+	Description string
+	Query       []Param
+	Request     any         // nil: no body
+	Responses   map[int]any // status to example value of its type; nil value: no body
+}
+
+// Param documents a query or path parameter.
+type Param struct {
+	Name, Description, Example string
+	Required                   bool
+	Schema                     string // "string", "integer", "boolean", "date-time"
+	Enum                       []string
+}
+
+// Actor is who makes a request. The zero Actor is anonymous.
+type Actor struct {
+	AccountID   kernel.AccountID   // a person; empty for a key
+	Email       string             // of the person
+	LoginID     kernel.ID          // the account session
+	WorkspaceID kernel.WorkspaceID // the workspace in the path (Member, Owner) or of the key
+	Workspace   string             // its name
+	Role        string             // in that workspace: owner, admin, member, viewer, billing
+	KeyID       kernel.ID          // an API key; empty for a person
+	Scopes      []string           // of the key
+}
+
+// Anonymous tells whether nobody is known.
+func (a Actor) Anonymous() bool { return a.AccountID == "" && a.KeyID == "" }
+
+// Authenticator finds out who makes a request. Core implements it; the Mux enforces Route.Access with it.
+type Authenticator interface {
+	// Login reads the session cookie. No or a dead cookie is the zero Actor and no error.
+	Login(r *http.Request) (Actor, error)
+	// Key reads the bearer token. No token is the zero Actor; a wrong one is Unauthenticated.
+	Key(r *http.Request) (Actor, error)
+	// Membership fills the workspace fields of a signed-in actor; not a member is NotFound.
+	Membership(ctx context.Context, a Actor, ws kernel.WorkspaceID) (Actor, error)
+}
+
+type actorKey struct{}
+
+// WithActor returns a context that carries a.
+func WithActor(ctx context.Context, a Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
+
+// ActorOf is who makes the request that ctx belongs to.
+func ActorOf(ctx context.Context) Actor {
+	a, _ := ctx.Value(actorKey{}).(Actor)
+	return a
+}
