@@ -1,0 +1,24 @@
+# `make test` is all that a change must pass. CONTRIBUTING.md has the rest.
+
+.PHONY: test quick demo assets clean
+
+# Everything: installs what the tests need where it may, then runs each check
+# of tools/check. Some ten minutes on two cores.
+test:
+	@./scripts/install-tools.sh
+	@go build -o .cache/check ./tools/check
+	@.cache/check
+
+# What finds most mistakes in least time, while you work.
+quick:
+	@go run ./tools/check -step format,vet,test -race=false
+
+demo:
+	@go run ./cmd/kept demo
+
+# The committed scripts and styles of the pages, from their sources.
+assets:
+	@go run ./tools/assets
+
+clean:
+	rm -rf .cache bin

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"github.com/kept-dev/kept/internal/testkit/external"
+	"github.com/kept-dev/kept/internal/testkit/pgtest"
+)
+
+// testTimeout is per package: generous, because the race detector makes the
+// pure Go database some ten times slower.
+const testTimeout = "15m"
+
+// test runs the Go tests against one PostgreSQL server for all packages.
+func test(ctx context.Context, o options, t *tally) error {
+	args := []string{"test", "-json", "-timeout", testTimeout}
+	cgo := "0"
+	if o.race {
+		if _, err := external.Find("gcc", "apt-get install gcc libc6-dev, or leave the race detector out with -race=false"); err != nil {
+			return fmt.Errorf("the race detector needs a C compiler: %w", err)
+		}
+		args, cgo = append(args, "-race"), "1"
+	}
+	cmd := goCommand(ctx, cgo, append(args, o.packages...)...)
+	stop, err := lendPostgres(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return readTests(cmd, t)
+}
+
+// lendPostgres starts the server that all test binaries share. Without an
+// installed one each test says so itself.
+func lendPostgres(ctx context.Context, cmd *exec.Cmd) (stop func(), err error) {
+	if os.Getenv(pgtest.Env) != "" {
+		return func() {}, nil
+	}
+	server, err := pgtest.Start(ctx)
+	if errors.Is(err, external.ErrMissing) {
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	cmd.Env = append(cmd.Env, pgtest.Env+"="+server.URL)
+	return server.Stop, nil
+}
+
+// readTests runs the command and follows its events.
+func readTests(cmd *exec.Cmd, t *tally) error {
+	cmd.Stdout = nil
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("go test: %w", err)
+	}
+	before := t.failed
+	readErr := newReport(os.Stdout, t).read(out)
+	err = cmd.Wait()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && t.failed > before {
+		err = nil // each failure is counted already
+	}
+	return errors.Join(readErr, err)
+}
