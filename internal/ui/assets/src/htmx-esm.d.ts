@@ -1,0 +1,8 @@
+declare module "*/htmx.esm.js" {
+  const htmx: {
+    registerExtension(name: string, extension: object): void;
+    ajax(verb: string, path: string, options: object): Promise<void>;
+    process(node: Element): void;
+  };
+  export default htmx;
+}

@@ -1,0 +1,14 @@
+// The islands. Each enriches what the server has drawn and gives it back
+// unharmed when its element is removed.
+import "./htmx";
+import "./chart-island";
+import "./copy";
+import "./dialog";
+import "./filters";
+import "./live";
+import "./menu";
+import "./password";
+import "./theme-switch";
+import "./time-island";
+import "./timeline";
+import "./toast";

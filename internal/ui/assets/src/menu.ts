@@ -1,0 +1,36 @@
+// Menus are <details>: they open without scripts. This closes them on Escape,
+// on a click elsewhere, and when another one opens.
+const open = () => document.querySelectorAll<HTMLDetailsElement>("details[data-kept-menu][open]");
+
+document.addEventListener("click", (event) => {
+  for (const menu of open()) if (!menu.contains(event.target as Node)) menu.open = false;
+});
+document.addEventListener("focusin", (event) => {
+  for (const menu of open()) if (!menu.contains(event.target as Node)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of open()) {
+    menu.open = false;
+    menu.querySelector("summary")?.focus();
+  }
+});
+
+// The summary of a form's errors takes the focus once it is there.
+function focusErrors(): void {
+  document.querySelector<HTMLElement>("[data-kept-focus]")?.focus();
+}
+focusErrors();
+document.addEventListener("htmx:after:swap", focusErrors);
+
+// "/" goes to the first search field, as in most tools.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  const el = event.target as HTMLElement;
+  if (el.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(el.tagName)) return;
+  const field = document.querySelector<HTMLInputElement>("main input[type=search]");
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
+  field.select();
+});
