@@ -3,6 +3,7 @@ package httpx
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/kept-dev/kept/internal/kernel"
 )
@@ -48,10 +49,19 @@ type Route struct {
 	Access  Access
 	Scope   string // for APIKey: "ingest" or "read"
 	Rate    RateClass
-	Audit   string // the audit action of a route that changes state, e.g. "api_key.create"
-	NoAudit string // why a state-changing method writes no audit event (e.g. "ingest is counted, not audited")
-	MaxBody int64  // bytes; 0 is DefaultMaxBody
+	Audit   string        // the audit action of a route that changes state, e.g. "api_key.create"
+	NoAudit string        // why a state-changing method writes no audit event (e.g. "ingest is counted, not audited")
+	MaxBody int64         // bytes; 0 is DefaultMaxBody
+	Secrets []string      // path parameters that must not be logged, e.g. "token" of /magic/{token}
+	Timeout time.Duration // of the handler; 0 is DefaultTimeout, negative is none (streams, downloads)
 	API     *Operation
+
+	// AnyPrefix serves the path under any prefix, with a trailing slash and with doubled slashes as well, and never by a
+	// redirect: a redirected POST arrives without its body and looks like a success. Only for a path without wildcards.
+	AnyPrefix bool
+	// Fail answers the errors of this route where a peer's protocol has its own shape for them, those of the Mux
+	// included (too many requests, a body that is too large, a panic). Nil: the shape that suits the client.
+	Fail func(w http.ResponseWriter, status int, e *kernel.Error, requestID string)
 }
 
 // Operation documents an API route in the OpenAPI document. Schemas are Go values: their JSON tags are reflected.

@@ -1,0 +1,6 @@
+package httpx
+
+// Info is the head of the OpenAPI document.
+type Info struct {
+	Title, Version, Description string
+}
