@@ -27,6 +27,8 @@ type Collection struct {
 	// Count is how many items there are, of a workspace or of all.
 	Count func(ctx context.Context, ws kernel.WorkspaceID) (int64, error)
 	// Sweep removes what is older than the limit and returns how many items went. Nil: it has no time limit of its own.
+	// It is also called with an empty workspace and the longest limit of all, for what belongs to no workspace (any
+	// more); meaning "of all" by that is as good, since nothing that old may be kept.
 	Sweep func(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (int64, error)
 	// MaxAge is the limit for a workspace, by plan; 0 keeps for ever. Nil where Sweep is.
 	MaxAge func(ctx context.Context, ws kernel.WorkspaceID) (time.Duration, error)

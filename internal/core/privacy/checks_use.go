@@ -1,0 +1,87 @@
+package privacy
+
+import (
+	"context"
+	"slices"
+
+	"github.com/kept-dev/kept/internal/platform/httpx"
+)
+
+// checkProcessors (USE-3) compares who is listed as a processor with where the configuration sends data.
+func checkProcessors(_ context.Context, in *Inspection) (Result, error) {
+	var f finding
+	listed := func(match func(Processor) bool) bool { return slices.ContainsFunc(in.Facts.Processors, match) }
+	f.count("processors", int64(len(in.Facts.Processors)))
+	for _, o := range in.Facts.Outbound {
+		f.count("outbound_hosts", 1)
+		if !o.Own && !listed(func(p Processor) bool { return p.Host == o.Host }) {
+			f.bad("%s makes the server connect to a host that no listed processor has", o.Setting)
+		}
+	}
+	for _, c := range in.Map.Collections() {
+		if c.Processor != "" && !listed(func(p Processor) bool { return p.Name == c.Processor }) {
+			f.bad("%s names a processor that is not listed", c.Name)
+		}
+	}
+	for _, p := range in.Facts.Processors {
+		if p.Name == "" || p.Purpose == "" {
+			f.bad("a processor is listed without a name or a purpose")
+		}
+	}
+	return f.result("Data goes to a third party that is not listed."), nil
+}
+
+// checkMailTypes (USE-4) wants every kind of marketing mail to need an opt-in.
+func checkMailTypes(_ context.Context, in *Inspection) (Result, error) {
+	var f finding
+	if in.Mail == nil {
+		return Result{}, errNoSource("list of mail types")
+	}
+	seen := map[string]bool{}
+	for _, t := range in.Mail.MailTypes() {
+		switch {
+		case t.Name == "":
+			f.bad("a mail type has no name")
+		case seen[t.Name]:
+			f.bad("%s is declared twice", t.Name)
+		case !t.Marketing:
+			f.count("transactional", 1)
+		case t.OptIn:
+			f.count("marketing_with_opt_in", 1)
+		default:
+			f.bad("%s is marketing and needs no opt-in", t.Name)
+		}
+		seen[t.Name] = true
+	}
+	if len(seen) == 0 {
+		f.bad("no mail type is declared")
+	}
+	return f.result("Mail can be sent that is neither transactional nor asked for."), nil
+}
+
+// checkGuessing (USE-7) wants whatever a stranger can post to be limited as strictly as guessing deserves.
+func checkGuessing(_ context.Context, in *Inspection) (Result, error) {
+	var f finding
+	routes, err := in.routes()
+	if err != nil {
+		return Result{}, err
+	}
+	strict := []httpx.RateClass{httpx.RateAuth, httpx.RateMail, httpx.RateIngest, httpx.RateWrite}
+	for _, r := range routes {
+		open := r.Access == httpx.Public || r.Access == httpx.Handled
+		if !changesState(r) || !open {
+			continue
+		}
+		f.count("open_routes_that_change_state", 1)
+		if !slices.Contains(strict, r.Rate) {
+			f.bad("%s can be tried by a stranger at the rate of class %q", routeName(r), r.Rate)
+		}
+		if r.Rate == httpx.RateAuth || r.Rate == httpx.RateMail {
+			f.count("throttled_against_guessing", 1)
+		}
+	}
+	if f.counts["throttled_against_guessing"] == 0 {
+		f.bad("no route is throttled against guessing, not even sign-in")
+	}
+	return f.result("Something that strangers may try is not limited strictly enough."), nil
+}
