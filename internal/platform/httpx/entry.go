@@ -126,7 +126,7 @@ func (m *Mux) finish(x *exchange, r *http.Request) {
 	took := m.cfg.Clock().Sub(x.start)
 	x.route.metrics.observe(x.status, took)
 	if m.cfg.AccessLog != nil {
-		m.cfg.AccessLog.Write(x.logEntry(r, took))
+		m.cfg.AccessLog.Write(x.logEntry(r, took, m.cfg.SecretPrefixes))
 	}
 	if x.route.Audit != "" && m.cfg.Audit != nil {
 		m.cfg.Audit(r, x.route.Route, x.outcome())

@@ -38,7 +38,7 @@ const (
 	redacted       = "[redacted]"
 )
 
-func (x *exchange) logEntry(r *http.Request, took time.Duration) Entry {
+func (x *exchange) logEntry(r *http.Request, took time.Duration, prefixes []string) Entry {
 	e := Entry{
 		At: x.start, RequestID: x.id, Method: r.Method, Class: x.route.Rate, Status: x.status, Bytes: x.bytes,
 		Duration: took, IP: x.client, UserAgent: clip(r.UserAgent(), maxLoggedAgent),
@@ -47,8 +47,25 @@ func (x *exchange) logEntry(r *http.Request, took time.Duration) Entry {
 	if x.route.Path != "" {
 		e.Route = x.route.Path
 	}
-	e.Path = clip(redactTarget(x.target, x.route.Path, x.route.Secrets), maxLoggedPath)
+	target := redactTarget(x.target, x.route.Path, x.route.Secrets)
+	for _, prefix := range prefixes {
+		target = redactPrefixed(target, prefix)
+	}
+	e.Path = clip(target, maxLoggedPath)
 	return e
+}
+
+// redactPrefixed replaces every word that begins with prefix: keys end up in URLs that no route expects them in.
+func redactPrefixed(target, prefix string) string {
+	start := strings.Index(target, prefix)
+	if start < 0 {
+		return target
+	}
+	end := start + len(prefix)
+	for end < len(target) && !strings.ContainsRune("/?&;=", rune(target[end])) {
+		end++
+	}
+	return target[:start] + redacted + redactPrefixed(target[end:], prefix)
 }
 
 // clip cuts s at a limit and takes out what could not be stored as text.
@@ -61,7 +78,7 @@ func clip(s string, limit int) string {
 
 // secretQuery names the query parameters that may hold a secret. A name that merely ends in one of these counts too
 // (api_key, access_token).
-var secretQuery = []string{"token", "code", "key", "link", "secret", "password", "signature", "sig"}
+var secretQuery = []string{"token", "code", "key", "link", "secret", "password", "passwd", "signature", "sig"}
 
 func redactTarget(target, pattern string, secrets []string) string {
 	path, query, hasQuery := strings.Cut(target, "?")

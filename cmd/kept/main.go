@@ -1,0 +1,66 @@
+// Command kept is Kept: the server and the commands to run it. Each command has a file here; its work is in
+// internal/app.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/kept-dev/kept/internal/platform/config"
+)
+
+// cli is the command line. To add a command, write its file and add a line here.
+type cli struct {
+	Config string `help:"File with settings, one KEY=VALUE a line, as in an env file." placeholder:"FILE"`
+
+	Serve   serveCmd   `cmd:"" help:"Run the server."`
+	Version versionCmd `cmd:"" help:"Say which version this is."`
+}
+
+// out is where commands print what they were asked for; the log goes to standard error.
+type out struct{ io.Writer }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	os.Exit(code)
+}
+
+// run is main with everything handed in.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	if err := runCommand(ctx, args, environ, stdout, stderr); err != nil {
+		fmt.Fprintf(stderr, "kept: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func runCommand(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
+	src, err := config.NewSource(args, environ)
+	if err != nil {
+		return err
+	}
+	helped := false
+	var c cli
+	parser, err := config.Parser(&c, src, kong.Name("kept"), kong.Writers(stdout, stderr),
+		kong.Description("Job monitoring, diagnostic sessions, metrics and a job-search organiser on one privacy core."),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(out{stdout}), kong.Exit(func(int) { helped = true }))
+	if err != nil {
+		return err
+	}
+	command, err := parser.Parse(args)
+	if helped {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return command.Run()
+}

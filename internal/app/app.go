@@ -1,0 +1,246 @@
+// Package app composes Kept: configuration, then adapters, then modules, then the server, in an order that can be read
+// from the top of New down. It is the one place that knows every other package; nothing imports it but commands and tests.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/config"
+	"github.com/kept-dev/kept/internal/platform/db"
+	"github.com/kept-dev/kept/internal/platform/httpx"
+	"github.com/kept-dev/kept/internal/platform/httpx/accesslog"
+)
+
+// App is a whole Kept: made by New or Open, started, and stopped.
+type App struct {
+	cfg    config.Config
+	logger *slog.Logger
+	clock  kernel.Clock
+	rates  map[httpx.RateClass]httpx.Limit
+
+	locked  bool   // this process is the one server on the data directory
+	control *db.DB // accounts, settings, indexes
+	jobs    *db.DB // the job log and its projections; on PostgreSQL the same database
+	limiter *httpx.Limiter
+	access  *accesslog.Log
+	metrics *httpx.Metrics
+	modules []mounted
+
+	mux      *httpx.Mux
+	listener net.Listener
+	server   *http.Server
+	failed   chan error // the server ended by itself
+	ready    atomic.Bool
+	started  atomic.Bool
+	stops    stops
+}
+
+// Option changes how an App is composed.
+type Option func(*App)
+
+// WithClock replaces the system clock, for tests and for the benchmark.
+func WithClock(c kernel.Clock) Option { return func(a *App) { a.clock = c } }
+
+// WithLogger replaces the log on standard error.
+func WithLogger(l *slog.Logger) Option { return func(a *App) { a.logger = l } }
+
+// WithRates replaces limits of single classes; the others keep theirs.
+func WithRates(rates map[httpx.RateClass]httpx.Limit) Option { return func(a *App) { a.rates = rates } }
+
+// New opens everything that a server needs and brings the schema up to date, but does not listen yet. On SQLite it takes
+// the data directory for this process: a second server there is refused. After an error nothing is left open.
+func New(ctx context.Context, cfg config.Config, options ...Option) (*App, error) {
+	return open(ctx, cfg, true, options)
+}
+
+// Open opens the same things for a command that works beside a running server. It cannot be started.
+func Open(ctx context.Context, cfg config.Config, options ...Option) (*App, error) {
+	return open(ctx, cfg, false, options)
+}
+
+func open(ctx context.Context, cfg config.Config, serve bool, options []Option) (_ *App, err error) {
+	a := &App{cfg: cfg, clock: kernel.SystemClock, failed: make(chan error, 1)}
+	for _, option := range options {
+		option(a)
+	}
+	if a.logger == nil {
+		a.logger = newLogger(os.Stderr, cfg.LogFormat, cfg.LogLevel)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
+		}
+	}()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := a.openData(serve); err != nil {
+		return nil, err
+	}
+	if err := a.openDatabases(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.buildModules(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.migrate(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.buildMux(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// openData makes the data directory and, for a server on SQLite, claims it.
+func (a *App) openData(serve bool) error {
+	if err := os.MkdirAll(a.cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("the data directory cannot be made: %w", err)
+	}
+	if !serve || a.cfg.Database != "" {
+		a.locked = serve
+		return nil
+	}
+	release, err := lockDir(a.cfg.Data)
+	if err != nil {
+		return err
+	}
+	a.locked = true
+	a.onStop("data directory", func(context.Context) error { return release() })
+	return nil
+}
+
+// openDatabases opens the two SQLite files, or the one PostgreSQL in both roles. The job log has a file of its own: it
+// is written all the time, and its commits wait for the disk.
+func (a *App) openDatabases(ctx context.Context) (err error) {
+	open := func(name string, durable bool) (*db.DB, error) {
+		d, err := db.Open(ctx, db.Config{
+			URL: a.cfg.Database.Text(), Path: filepath.Join(a.cfg.Data, name+".db"), Clock: a.clock, Durable: durable,
+		})
+		if err == nil {
+			a.onStop(name+" database", func(context.Context) error { return d.Close() })
+		}
+		return d, err
+	}
+	if a.control, err = open("control", false); err != nil {
+		return err
+	}
+	if a.jobs = a.control; a.control.Dialect() == db.SQLite {
+		a.jobs, err = open("jobs", true)
+	}
+	return err
+}
+
+// Start starts the modules in order and then listens. An App starts once.
+func (a *App) Start(ctx context.Context) error {
+	if !a.locked {
+		return errors.New("app: opened beside a server, so it cannot be one")
+	}
+	if !a.started.CompareAndSwap(false, true) {
+		return errors.New("app: started already")
+	}
+	if err := a.startModules(ctx); err != nil {
+		return err
+	}
+	if err := a.listen(ctx); err != nil {
+		return err
+	}
+	a.ready.Store(true)
+	a.logger.Info("kept is ready", "url", a.URL(), "data", a.dataDir(), "key", a.keyPlace(), "database", string(a.control.Dialect()))
+	return nil
+}
+
+// dataDir is the data directory as an absolute path, so that the log says which one it is.
+func (a *App) dataDir() string {
+	if abs, err := filepath.Abs(a.cfg.Data); err == nil {
+		return abs
+	}
+	return a.cfg.Data
+}
+
+// Stop ends everything, the newest first: the server stops taking requests and answers those it has, then the modules,
+// then the databases. Whatever takes longer than ctx is cut off. Stopping again does nothing.
+func (a *App) Stop(ctx context.Context) error {
+	a.ready.Store(false)
+	return a.stops.run(ctx, a.logger)
+}
+
+func (a *App) onStop(name string, f func(context.Context) error) { a.stops.push(name, f) }
+
+// Failed tells when the server ended although nobody stopped it.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// URL is where the server listens, as http://host:port; empty before Start.
+func (a *App) URL() string {
+	if a.listener == nil {
+		return ""
+	}
+	scheme := "http"
+	if a.cfg.TLSCert != "" {
+		scheme = "https"
+	}
+	host, port, _ := net.SplitHostPort(a.listener.Addr().String()) // a listener's address always has both
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// BaseURL is how people reach the server: what the operator said, else where it listens.
+func (a *App) BaseURL() string {
+	if a.cfg.BaseURL != "" {
+		return trimSlash(a.cfg.BaseURL)
+	}
+	return a.URL()
+}
+
+func trimSlash(s string) string {
+	for len(s) > 0 && s[len(s)-1] == '/' {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// Mux is the route table, for tests and for checks that look at it.
+func (a *App) Mux() *httpx.Mux { return a.mux }
+
+// Control is the database of accounts and settings.
+func (a *App) Control() *db.DB { return a.control }
+
+// Jobs is the database of the job log; on PostgreSQL it is the same as Control.
+func (a *App) Jobs() *db.DB { return a.jobs }
+
+// AccessLog is the request log.
+func (a *App) AccessLog() *accesslog.Log { return a.access }
+
+// Run serves until ctx ends or the server fails, and then stops within the grace of the configuration.
+func Run(ctx context.Context, cfg config.Config, options ...Option) error {
+	a, err := New(ctx, cfg, options...)
+	if err != nil {
+		return err
+	}
+	err = a.Start(ctx)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+			a.logger.Info("kept is stopping", "grace", cfg.ShutdownGrace.String())
+		case err = <-a.failed:
+		}
+	}
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownGrace+moduleGrace)
+	defer cancel()
+	return errors.Join(err, a.Stop(stopCtx))
+}
+
+// moduleGrace is what modules and databases have after the server's grace is over.
+const moduleGrace = 10 * time.Second

@@ -1,0 +1,114 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/kept-dev/kept/internal/core/privacy"
+	"github.com/kept-dev/kept/internal/platform/config"
+	"github.com/kept-dev/kept/internal/platform/db"
+	"github.com/kept-dev/kept/internal/platform/httpx"
+	"github.com/kept-dev/kept/internal/platform/httpx/accesslog"
+)
+
+// Module is a part of Kept. What else it can do it shows by having more of the methods below.
+type Module interface{ Name() string }
+
+type (
+	migrator interface{ Migrations() []db.Migration }
+	router   interface{ Routes() []httpx.Route }
+	starter  interface {
+		Start(ctx context.Context) error
+	}
+	stopper interface {
+		Stop(ctx context.Context) error
+	}
+	collector interface{ Collections() []privacy.Collection }
+	readier   interface {
+		Ready(ctx context.Context) error
+	}
+	measurer interface{ WriteMetrics(w io.Writer) error }
+)
+
+// mounted is a module and the database that its schema lives in.
+type mounted struct {
+	Module
+	db *db.DB
+}
+
+// appNames are the apps that --apps may name.
+var appNames = []string{}
+
+// buildModules makes the modules in the order in which they are migrated and started; each may use those above it.
+func (a *App) buildModules(context.Context) error {
+	if err := a.checkApps(); err != nil {
+		return err
+	}
+	a.limiter = httpx.NewLimiter(a.rates, a.clock)
+	a.metrics = httpx.NewMetrics()
+	a.access = accesslog.New(a.control, a.logger)
+	a.modules = []mounted{
+		{accessLogModule{a}, a.control},
+	}
+	return nil
+}
+
+func (a *App) checkApps() error {
+	for _, name := range a.cfg.Apps {
+		if slices.Contains(appNames, name) {
+			continue
+		}
+		hint := ""
+		if near := config.Nearest(name, appNames); near != "" {
+			hint = "; did you mean " + near + "?"
+		}
+		return fmt.Errorf("--apps: there is no app %q%s (there are: %s)", name, hint, strings.Join(appNames, ", "))
+	}
+	return nil
+}
+
+// appOn tells whether an app is to run. Without --apps all of them do.
+func (a *App) appOn(name string) bool {
+	return len(a.cfg.Apps) == 0 || slices.Contains(a.cfg.Apps, name)
+}
+
+// migrate brings every module's schema up to date, in the order of the list.
+func (a *App) migrate(ctx context.Context) error {
+	for _, m := range a.modules {
+		if p, ok := m.Module.(migrator); ok {
+			if err := m.db.Migrate(ctx, db.Module{Name: m.Name(), Migrations: p.Migrations()}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// startModules starts them in order; what was started is stopped in the reverse order.
+func (a *App) startModules(ctx context.Context) error {
+	for _, m := range a.modules {
+		if p, ok := m.Module.(stopper); ok {
+			a.onStop(m.Name(), p.Stop)
+		}
+		if p, ok := m.Module.(starter); ok {
+			if err := p.Start(ctx); err != nil {
+				return fmt.Errorf("start %s: %w", m.Name(), err)
+			}
+		}
+	}
+	return nil
+}
+
+// Collections is the data map: what every module declares to store.
+func (a *App) Collections() []privacy.Collection {
+	var out []privacy.Collection
+	for _, m := range a.modules {
+		if p, ok := m.Module.(collector); ok {
+			out = append(out, p.Collections()...)
+		}
+	}
+	return out
+}

@@ -1,0 +1,89 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/kept-dev/kept/internal/platform/httpx"
+	"github.com/kept-dev/kept/internal/platform/httpx/respond"
+)
+
+// apiKeyPrefix is how API keys begin, so that one that was put into a URL by mistake does not end up in the log.
+const apiKeyPrefix = "kept_"
+
+// buildMux makes the edge and registers everybody's routes.
+func (a *App) buildMux() error {
+	proxies, err := a.cfg.Proxies()
+	if err != nil {
+		return err
+	}
+	cfg := httpx.Config{
+		Limiter: a.limiter, AccessLog: a.access, Metrics: a.metrics, Logger: a.logger, Clock: a.clock,
+		TrustedProxies: proxies, Secure: a.cfg.Secure(), SecretPrefixes: []string{apiKeyPrefix},
+	}
+	if a.cfg.BaseURL != "" {
+		cfg.TrustedOrigins = []string{trimSlash(a.cfg.BaseURL)}
+	}
+	if a.mux, err = httpx.NewMux(cfg); err != nil {
+		return err
+	}
+	for _, m := range a.modules {
+		if p, ok := m.Module.(router); ok {
+			if err := a.mux.Add(p.Routes()...); err != nil {
+				return fmt.Errorf("module %s: %w", m.Name(), err)
+			}
+		}
+	}
+	return a.mux.Add(a.routes()...)
+}
+
+// routes are the server's own: probes, metrics and the description of the API.
+func (a *App) routes() []httpx.Route {
+	return []httpx.Route{
+		{Method: "GET", Path: "/healthz", Handler: a.healthz, Access: httpx.Localhost, Rate: httpx.RateNone},
+		{Method: "GET", Path: "/readyz", Handler: a.readyz, Access: httpx.Localhost, Rate: httpx.RateNone},
+		{Method: "GET", Path: "/metrics", Handler: a.writeMetrics, Access: httpx.Localhost, Rate: httpx.RatePage},
+	}
+}
+
+// healthz says that the process lives; it asks nobody, so that a slow database does not get the server killed.
+func (a *App) healthz(w http.ResponseWriter, _ *http.Request) error {
+	return respond.Text(w, http.StatusOK, "ok\n")
+}
+
+// readyTimeout bounds the questions of one readiness probe.
+const readyTimeout = 3 * time.Second
+
+// readyz says whether requests should be sent here: not before everything has started, not while it drains, and not
+// when a database does not answer. It names what is not ready, without the cause.
+func (a *App) readyz(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	missing := a.notReady(ctx)
+	if len(missing) == 0 {
+		return respond.Text(w, http.StatusOK, "ready\n")
+	}
+	w.Header().Set("Retry-After", "1")
+	return respond.Text(w, http.StatusServiceUnavailable, "not ready: "+strings.Join(missing, ", ")+"\n")
+}
+
+func (a *App) notReady(ctx context.Context) (missing []string) {
+	if !a.ready.Load() {
+		missing = append(missing, "server")
+	}
+	if a.control.Ping(ctx) != nil {
+		missing = append(missing, "control database")
+	}
+	if a.jobs != a.control && a.jobs.Ping(ctx) != nil {
+		missing = append(missing, "jobs database")
+	}
+	for _, m := range a.modules {
+		if p, ok := m.Module.(readier); ok && p.Ready(ctx) != nil {
+			missing = append(missing, m.Name())
+		}
+	}
+	return missing
+}

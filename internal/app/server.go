@@ -1,0 +1,83 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Limits of a connection. A handler that streams lifts them for itself (httpx.Stream).
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 2 * time.Minute // 16 MiB at 140 kB/s
+	writeTimeout      = 2 * time.Minute
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+)
+
+// listen opens the port and serves in the background.
+func (a *App) listen(ctx context.Context) error {
+	config, err := a.tlsConfig()
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	if a.listener, err = lc.Listen(ctx, "tcp", a.cfg.Addr); err != nil {
+		return fmt.Errorf("cannot listen on %s (choose another with --addr): %w", a.cfg.Addr, err)
+	}
+	a.server = &http.Server{
+		Handler:           a.mux,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		TLSConfig:         config,
+		ErrorLog:          slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug), // clients' broken handshakes and the like
+	}
+	a.onStop("server", a.drain)
+	go a.serve(config != nil)
+	return nil
+}
+
+func (a *App) serve(withTLS bool) {
+	var err error
+	if withTLS {
+		err = a.server.ServeTLS(a.listener, "", "")
+	} else {
+		err = a.server.Serve(a.listener)
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
+		a.failed <- fmt.Errorf("the server ended: %w", err)
+	}
+}
+
+// drain answers the requests that are there and takes no more. What is not done within the grace is cut off.
+func (a *App) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.ShutdownGrace)
+	defer cancel()
+	a.mux.CloseStreams()
+	err := a.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		a.logger.Warn("requests were cut off because the grace was over", "grace", a.cfg.ShutdownGrace.String())
+		return a.server.Close()
+	}
+	return err
+}
+
+// tlsConfig is nil without a certificate. It accepts TLS 1.2 and newer (SEC-4).
+func (a *App) tlsConfig() (*tls.Config, error) {
+	if a.cfg.TLSCert == "" {
+		return nil, nil
+	}
+	certs := &certificate{certFile: a.cfg.TLSCert, keyFile: a.cfg.TLSKey, logger: a.logger}
+	if err := certs.load(); err != nil {
+		return nil, fmt.Errorf("--tls-cert: %w", err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certs.get}, nil
+}

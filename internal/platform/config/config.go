@@ -1,0 +1,184 @@
+// Package config holds what an operator may set: one typed value, read from flags, the environment and a file, checked
+// with messages that say what to do, and quiet about secrets when it is printed. Commands embed Config; it knows nothing
+// of what the settings do.
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// Config is what the commands that open the data have in common. The tags are kong's: a flag --like-this is
+// KEPT_LIKE_THIS in the environment and in the file.
+type Config struct {
+	Data     string   `help:"Directory of everything that Kept stores; made when it is absent." default:"data" placeholder:"DIR"`
+	Database Secret   `help:"PostgreSQL to use in place of SQLite, as postgres://user:password@host/name." secret:"true" placeholder:"URL"`
+	Apps     []string `help:"Apps that are on, separated by commas; all of them if not given." placeholder:"APP"`
+
+	Addr         string   `help:"Address to listen on; port 0 takes a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	BaseURL      string   `help:"How people reach the server, for links in mail; needed behind a proxy." placeholder:"URL"`
+	TrustedProxy []string `help:"Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed." placeholder:"CIDR"`
+	TLSCert      string   `name:"tls-cert" help:"Certificate chain (PEM), to serve TLS without a proxy." placeholder:"FILE"`
+	TLSKey       string   `name:"tls-key" help:"Private key (PEM) of the certificate." placeholder:"FILE"`
+
+	SMTPHost     string `name:"smtp-host" help:"Mail server; without one no mail is sent." placeholder:"HOST"`
+	SMTPPort     int    `name:"smtp-port" help:"Its port." default:"587" placeholder:"PORT"`
+	SMTPTLS      string `name:"smtp-tls" help:"How the connection is encrypted: starttls, tls (from the start, often port 465) or none." default:"starttls" placeholder:"MODE"`
+	SMTPUsername string `name:"smtp-username" help:"User name, if the server wants one." placeholder:"NAME"`
+	SMTPPassword Secret `name:"smtp-password" help:"Password of that user." secret:"true" placeholder:"PASSWORD"`
+	SMTPFrom     string `name:"smtp-from" help:"Sender of Kept's mail." placeholder:"ADDRESS"`
+
+	InstanceKey Secret `help:"Key that wraps all other keys, 32 bytes in base64; without it a file in the data directory is used." secret:"true" placeholder:"KEY"`
+
+	AccessLogDays int           `help:"Days that the request log is kept (90 to 365)." default:"90" placeholder:"DAYS"`
+	LogFormat     string        `help:"Form of the server's log: text or json." default:"text" placeholder:"FORM"`
+	LogLevel      string        `help:"Least level that is logged: debug, info, warn or error." default:"info" placeholder:"LEVEL"`
+	ShutdownGrace time.Duration `help:"How long requests that are being answered may take after the server was told to stop." default:"20s" placeholder:"TIME"`
+}
+
+// Secret is a setting that is never printed. Text makes a copy that is.
+type Secret string
+
+const hidden = "[hidden]"
+
+// Text is the secret itself.
+func (s Secret) Text() string { return string(s) }
+
+// String hides the secret; an empty one is empty.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return hidden
+}
+
+// Format hides the secret whatever the verb, %#v and %x included.
+func (s Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
+
+// MarshalJSON hides the secret.
+func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
+
+// Proxies are the networks of TrustedProxy; a bare address is a network of one.
+func (c *Config) Proxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, text := range c.TrustedProxy {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			addr, addrErr := netip.ParseAddr(text)
+			if addrErr != nil {
+				return nil, invalid("trusted-proxy", "%q is neither an address nor a network such as 10.0.0.0/8", text)
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		out = append(out, prefix.Masked())
+	}
+	return out, nil
+}
+
+// Secure tells whether people reach the server over TLS, its own or a proxy's.
+func (c *Config) Secure() bool {
+	return c.TLSCert != "" || strings.HasPrefix(c.BaseURL, "https://")
+}
+
+// Validate checks everything that can be checked without opening anything.
+func (c *Config) Validate() error {
+	for _, check := range []func() error{c.checkPlaces, c.checkBaseURL, c.checkTLS, c.checkMail, c.checkLogs} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	_, err := c.Proxies()
+	return err
+}
+
+func (c *Config) checkPlaces() error {
+	if c.Data == "" {
+		return invalid("data", "name a directory, for example --data /var/lib/kept")
+	}
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		return invalid("addr", "%q is not HOST:PORT, for example 127.0.0.1:8080 or :8080", c.Addr)
+	}
+	if d := c.Database.Text(); d != "" && !strings.HasPrefix(d, "postgres://") && !strings.HasPrefix(d, "postgresql://") {
+		return invalid("database", "it must begin with postgres://; leave it out for SQLite")
+	}
+	return nil
+}
+
+func (c *Config) checkBaseURL() error {
+	if c.BaseURL == "" {
+		return nil
+	}
+	u, err := url.Parse(c.BaseURL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return invalid("base-url", "%q is not an address such as https://kept.example.com", c.BaseURL)
+	}
+	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return invalid("base-url", "Kept is served from the root of a host: leave out %q", strings.TrimPrefix(c.BaseURL, u.Scheme+"://"+u.Host))
+	}
+	return nil
+}
+
+func (c *Config) checkTLS() error {
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return invalid("tls-cert", "give both --tls-cert and --tls-key, or neither")
+	}
+	for _, file := range []string{c.TLSCert, c.TLSKey} {
+		if file == "" {
+			continue
+		}
+		if _, err := os.Stat(file); err != nil {
+			return invalid("tls-cert", "%v", err)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkMail() error {
+	if !oneOf(c.SMTPTLS, "starttls", "tls", "none") {
+		return invalid("smtp-tls", "it is %q; use starttls, tls or none", c.SMTPTLS)
+	}
+	if c.SMTPPort < 1 || c.SMTPPort > 65535 {
+		return invalid("smtp-port", "%d is not a port", c.SMTPPort)
+	}
+	if c.SMTPHost == "" {
+		return nil
+	}
+	if _, err := mail.ParseAddress(c.SMTPFrom); err != nil {
+		return invalid("smtp-from", "with --smtp-host, name the sender as well, for example \"Kept <kept@example.com>\"")
+	}
+	return nil
+}
+
+func (c *Config) checkLogs() error {
+	switch {
+	case !oneOf(c.LogFormat, "text", "json"):
+		return invalid("log-format", "it is %q; use text or json", c.LogFormat)
+	case !oneOf(c.LogLevel, "debug", "info", "warn", "error"):
+		return invalid("log-level", "it is %q; use debug, info, warn or error", c.LogLevel)
+	case c.AccessLogDays < 90 || c.AccessLogDays > 365:
+		return invalid("access-log-days", "it is %d; the promise about server logs (RET-7) allows 90 to 365", c.AccessLogDays)
+	case c.ShutdownGrace < 0:
+		return invalid("shutdown-grace", "it is negative")
+	}
+	return nil
+}
+
+func oneOf(s string, list ...string) bool {
+	for _, v := range list {
+		if s == v {
+			return true
+		}
+	}
+	return false
+}
+
+func invalid(flag, format string, args ...any) error {
+	return fmt.Errorf("--%s (%s): %s", flag, Key(flag), fmt.Sprintf(format, args...))
+}
