@@ -30,6 +30,8 @@ type Page struct {
 	NoHead  bool     // the page draws its own heading (there must be one h1)
 	Toasts  []Toast  // in addition to those of the frame
 	Body    any
+
+	frame *Frame // of the gallery, instead of Config.Frame
 }
 
 // Frame is what surrounds a page for one viewer; see Config.Frame.
@@ -128,7 +130,10 @@ type layoutView struct {
 
 func (u *UI) view(r *http.Request, page Page) layoutView {
 	var frame Frame
-	if u.cfg.Frame != nil {
+	switch {
+	case page.frame != nil:
+		frame = *page.frame
+	case u.cfg.Frame != nil:
 		frame = u.cfg.Frame(r)
 	}
 	v := layoutView{Page: page, Frame: frame, Product: u.cfg.Product, URL: r.URL}
