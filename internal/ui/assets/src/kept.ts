@@ -5,6 +5,7 @@ import "./chart-island";
 import "./copy";
 import "./dialog";
 import "./filters";
+import "./form-errors";
 import "./live";
 import "./menu";
 import "./password";

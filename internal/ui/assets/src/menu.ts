@@ -16,13 +16,6 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// The summary of a form's errors takes the focus once it is there.
-function focusErrors(): void {
-  document.querySelector<HTMLElement>("[data-kept-focus]")?.focus();
-}
-focusErrors();
-document.addEventListener("htmx:after:swap", focusErrors);
-
 // "/" goes to the first search field, as in most tools.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
