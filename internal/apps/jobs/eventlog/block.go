@@ -1,0 +1,252 @@
+package eventlog
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/kept-dev/kept/internal/apps/jobs/fold"
+	"github.com/kept-dev/kept/wire/jobviz"
+)
+
+// A block holds the events of consecutive offsets in two parts: meta, which is all that projections read, and bodies,
+// the events' data. Within meta each field is a column, because neighbours in a column are alike and compress well.
+//
+//	meta   := version(1) count dictionary column…
+//	column := times (zigzag of the difference to the last), types, flags, nth, args, hashes, dictionary indexes, texts
+//	bodies := count lengths… bytes
+//
+// Numbers are varints (encoding/binary); texts are a column of lengths followed by a column of bytes.
+
+const blockVersion = 1
+
+// maxBlockEvents bounds what a decoder allocates for a block, whatever its header says.
+const maxBlockEvents = 1 << 20
+
+var errBroken = errors.New("eventlog: broken block")
+
+// encoder turns records into the two parts of a block and reuses its memory.
+type encoder struct {
+	meta, bodies []byte
+	dict         map[string]uint64
+	words        [][]byte
+	indexes      []byte
+}
+
+func (e *encoder) encode(records []Record) (meta, bodies []byte) {
+	if e.dict == nil {
+		e.dict = map[string]uint64{}
+	}
+	clear(e.dict)
+	e.words = e.words[:0]
+	e.indexes = e.indexes[:0]
+	for i := range records {
+		for _, v := range records[i].dictFields() {
+			e.indexes = binary.AppendUvarint(e.indexes, e.index(v))
+		}
+	}
+	m := append(e.meta[:0], blockVersion)
+	m = binary.AppendUvarint(m, uint64(len(records)))
+	m = binary.AppendUvarint(m, uint64(len(e.words)))
+	for _, w := range e.words {
+		m = binary.AppendUvarint(m, uint64(len(w)))
+		m = append(m, w...)
+	}
+	m = appendColumns(m, records)
+	m = append(m, e.indexes...)
+	m = appendTexts(m, records, func(r *Record) []byte { return r.JobID })
+	m = appendTexts(m, records, func(r *Record) []byte { return r.ParentID })
+	m = appendTexts(m, records, func(r *Record) []byte { return r.TraceID })
+	m = appendTexts(m, records, func(r *Record) []byte { return r.Headline })
+	e.meta = m
+
+	b := binary.AppendUvarint(e.bodies[:0], uint64(len(records)))
+	e.bodies = appendTexts(b, records, func(r *Record) []byte { return r.Data })
+	return e.meta, e.bodies
+}
+
+// index finds or gives the dictionary index of a value. The empty value is 0.
+func (e *encoder) index(v []byte) uint64 {
+	if len(v) == 0 {
+		return 0
+	}
+	if i, ok := e.dict[string(v)]; ok {
+		return i
+	}
+	i := uint64(len(e.words) + 1)
+	e.dict[string(v)] = i
+	e.words = append(e.words, v)
+	return i
+}
+
+func appendColumns(m []byte, records []Record) []byte {
+	var at, received int64
+	for i := range records {
+		m = binary.AppendVarint(m, records[i].At-at)
+		at = records[i].At
+	}
+	for i := range records {
+		m = binary.AppendVarint(m, records[i].ReceivedAt-received)
+		received = records[i].ReceivedAt
+	}
+	for i := range records {
+		m = append(m, byte(records[i].Type))
+	}
+	for i := range records {
+		m = append(m, byte(records[i].Flags))
+	}
+	for i := range records {
+		m = append(m, records[i].Nth)
+	}
+	for i := range records {
+		arg := records[i].Arg
+		if hasTime(records[i].Type) && arg > 0 {
+			arg -= records[i].At
+		}
+		m = binary.AppendVarint(m, arg)
+	}
+	for i := range records {
+		m = binary.LittleEndian.AppendUint32(m, records[i].Hash)
+	}
+	return m
+}
+
+func appendTexts(m []byte, records []Record, field func(*Record) []byte) []byte {
+	for i := range records {
+		m = binary.AppendUvarint(m, uint64(len(field(&records[i]))))
+	}
+	for i := range records {
+		m = append(m, field(&records[i])...)
+	}
+	return m
+}
+
+// reader reads a block part from the front. After a failure everything reads as zero and err is set.
+type reader struct {
+	b   []byte
+	err error
+}
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.err, r.b = errBroken, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) varint() int64 {
+	v, n := binary.Varint(r.b)
+	if n <= 0 {
+		r.err, r.b = errBroken, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) bytes(n int) []byte {
+	if n < 0 || n > len(r.b) {
+		r.err, r.b = errBroken, nil
+		return nil
+	}
+	out := r.b[:n:n]
+	r.b = r.b[n:]
+	return out
+}
+
+func (r *reader) count() int {
+	n := r.uvarint()
+	if n > maxBlockEvents || n > uint64(len(r.b)) {
+		r.err = errBroken
+		return 0
+	}
+	return int(n)
+}
+
+// decodeMeta reads the meta part into records, whose offsets begin at first. Texts point into meta.
+func decodeMeta(meta []byte, first int64, into []Record) ([]Record, error) {
+	if len(meta) == 0 || meta[0] != blockVersion {
+		return nil, fmt.Errorf("eventlog: a block of unknown version: this binary is older than its data")
+	}
+	r := &reader{b: meta[1:]}
+	n := r.count()
+	words := make([][]byte, r.count()+1)
+	for i := 1; i < len(words); i++ {
+		words[i] = r.bytes(int(r.uvarint()))
+	}
+	records := append(into[:0], make([]Record, n)...)
+	r.columns(records, first)
+	for i := range records {
+		for c := range dictColumns {
+			if w := r.uvarint(); w < uint64(len(words)) {
+				records[i].setDictField(c, words[w])
+			} else {
+				r.err = errBroken
+			}
+		}
+	}
+	r.texts(n, func(i int, v []byte) { records[i].JobID = v })
+	r.texts(n, func(i int, v []byte) { records[i].ParentID = v })
+	r.texts(n, func(i int, v []byte) { records[i].TraceID = v })
+	r.texts(n, func(i int, v []byte) { records[i].Headline = v })
+	return records, r.err
+}
+
+func (r *reader) columns(records []Record, first int64) {
+	var at, received int64
+	for i := range records {
+		at += r.varint()
+		records[i].At, records[i].Offset = at, first+int64(i)
+	}
+	for i := range records {
+		received += r.varint()
+		records[i].ReceivedAt = received
+	}
+	for i, v := range r.bytes(len(records)) {
+		records[i].Type = jobviz.Type(v)
+	}
+	for i, v := range r.bytes(len(records)) {
+		records[i].Flags = fold.Flags(v)
+	}
+	for i, v := range r.bytes(len(records)) {
+		records[i].Nth = v
+	}
+	for i := range records {
+		arg := r.varint()
+		if hasTime(records[i].Type) && arg != 0 && arg != -1 {
+			arg += records[i].At
+		}
+		records[i].Arg = arg
+	}
+	for i := range records {
+		if b := r.bytes(4); b != nil {
+			records[i].Hash = binary.LittleEndian.Uint32(b)
+		}
+	}
+}
+
+// texts reads a column of n lengths and the bytes behind them.
+func (r *reader) texts(n int, set func(i int, v []byte)) {
+	lengths := &reader{b: r.b}
+	for range n {
+		r.uvarint()
+	}
+	for i := range n {
+		if l := int(lengths.uvarint()); l > 0 {
+			set(i, r.bytes(l))
+		}
+	}
+}
+
+// decodeBodies fills in the data of records, which must be those of the same block.
+func decodeBodies(bodies []byte, records []Record) error {
+	r := &reader{b: bodies}
+	if n := r.count(); n != len(records) && r.err == nil {
+		return errBroken
+	}
+	r.texts(len(records), func(i int, v []byte) { records[i].Data = v })
+	return r.err
+}
