@@ -91,7 +91,9 @@ func (d *DB) openPostgres(url string) (err error) {
 }
 
 // openSQLite sets pragmas through the connection string, so that every connection of a pool has them. busy_timeout
-// comes first because the ones after it may have to wait for a lock.
+// comes first because the ones after it may have to wait for a lock. Those that describe the file are the writer's
+// alone: auto_vacuum takes the write lock even when it changes nothing, so a reader that connected during a write
+// transaction would wait for its end.
 func (d *DB) openSQLite(cfg Config) (err error) {
 	d.dialect = SQLite
 	if err := createPrivate(cfg.Path); err != nil {
@@ -101,10 +103,9 @@ func (d *DB) openSQLite(cfg Config) (err error) {
 	if cfg.Durable {
 		sync = "FULL"
 	}
-	dsn := "file:" + filepath.ToSlash(cfg.Path) + "?_pragma=busy_timeout(5000)&_pragma=auto_vacuum(INCREMENTAL)" +
-		"&_pragma=journal_mode(WAL)&_pragma=synchronous(" + sync + ")&_pragma=foreign_keys(ON)" +
-		"&_pragma=secure_delete(ON)&_pragma=cache_size(-16384)&_pragma=temp_store(MEMORY)"
-	if d.writer, err = sql.Open("sqlite", dsn+"&_txlock=immediate"); err != nil {
+	dsn := "file:" + uriPath(cfg.Path) + "?_pragma=busy_timeout(5000)&_pragma=cache_size(-16384)&_pragma=temp_store(MEMORY)"
+	if d.writer, err = sql.Open("sqlite", dsn+"&_txlock=immediate&_pragma=auto_vacuum(INCREMENTAL)"+
+		"&_pragma=journal_mode(WAL)&_pragma=synchronous("+sync+")&_pragma=foreign_keys(ON)&_pragma=secure_delete(ON)"); err != nil {
 		return fmt.Errorf("db: %w", err)
 	}
 	d.writer.SetMaxOpenConns(1)
@@ -114,6 +115,11 @@ func (d *DB) openSQLite(cfg Config) (err error) {
 	d.reader.SetMaxOpenConns(max(4, 2*runtime.NumCPU()))
 	d.reader.SetMaxIdleConns(max(4, 2*runtime.NumCPU()))
 	return nil
+}
+
+// uriPath writes a path so that SQLite, which reads the connection string as a URI, finds the same file.
+func uriPath(path string) string {
+	return strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(filepath.ToSlash(path))
 }
 
 // createPrivate makes the file readable by its owner only before SQLite would make it with the umask's rights.

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -20,16 +21,26 @@ type Module struct {
 	Migrations []Migration
 }
 
-// Types that the engines spell differently may be written in Migration.SQL as these words.
-var typeWords = map[Dialect]*strings.Replacer{
-	SQLite:   strings.NewReplacer("BYTES", "BLOB", "FLAG", "INTEGER", "REAL8", "REAL", "TEXT_C", "TEXT", "END_TABLE", "STRICT"),
-	Postgres: strings.NewReplacer("BYTES", "BYTEA", "INTEGER", "BIGINT", "FLAG", "BIGINT", "REAL8", "DOUBLE PRECISION", "TEXT_C", `TEXT COLLATE "C"`, "END_TABLE", ""),
+// typeWords are the words for types that Migration.SQL may use because the engines spell them differently. Only whole
+// words in capitals count.
+var typeWords = map[Dialect]map[string]string{
+	SQLite: {"BYTES": "BLOB", "FLAG": "INTEGER", "REAL8": "REAL", "TEXT_C": "TEXT", "END_TABLE": "STRICT"},
+	Postgres: {"BYTES": "BYTEA", "FLAG": "BIGINT", "INTEGER": "BIGINT", "REAL8": "DOUBLE PRECISION",
+		"TEXT_C": `TEXT COLLATE "C"`, "END_TABLE": ""},
 }
+
+var capitalWord = regexp.MustCompile(`\b[A-Z][A-Z0-9_]*\b`)
+
+// migrateLock is the key of PostgreSQL's advisory lock under which instances that start at once take turns.
+const migrateLock = 0x6b657074 // "kept"
 
 // Migrate brings the schema of the modules up to date, each step in its own transaction together with the record that
 // it ran. A database that is newer than this binary is refused, because an older binary would misread it.
 func (d *DB) Migrate(ctx context.Context, modules ...Module) error {
 	err := d.Tx(ctx, func(tx *Tx) error {
+		if err := tx.lockMigrations(ctx); err != nil {
+			return err
+		}
 		_, err := tx.Exec(ctx, tx.schemaText(`CREATE TABLE IF NOT EXISTS schema_versions (
 			module TEXT_C NOT NULL, version INTEGER NOT NULL, name TEXT NOT NULL, applied_at INTEGER NOT NULL,
 			PRIMARY KEY (module, version)) END_TABLE`))
@@ -50,11 +61,8 @@ func (d *DB) migrateModule(ctx context.Context, m Module) error {
 	for {
 		done := false
 		err := d.Tx(ctx, func(tx *Tx) error {
-			// Two instances may start at once: the lock makes the second wait and then find the step done.
-			if tx.dialect == Postgres {
-				if _, err := tx.Exec(ctx, `LOCK TABLE schema_versions IN EXCLUSIVE MODE`); err != nil {
-					return err
-				}
+			if err := tx.lockMigrations(ctx); err != nil {
+				return err
 			}
 			var version int
 			if err := tx.QueryRow(ctx, `SELECT coalesce(max(version), 0) FROM schema_versions WHERE module = $1`, m.Name).Scan(&version); err != nil {
@@ -92,15 +100,50 @@ func (t *Tx) applyMigration(ctx context.Context, module string, version int, m M
 	return err
 }
 
-func (t *Tx) schemaText(text string) string { return typeWords[t.dialect].Replace(text) }
+// lockMigrations makes the second of two instances that start at once wait and then find the step done. A table lock
+// would not do: CREATE TABLE IF NOT EXISTS itself fails when two run at once. On SQLite each Tx has the write lock.
+func (t *Tx) lockMigrations(ctx context.Context) error {
+	if t.dialect != Postgres {
+		return nil
+	}
+	_, err := t.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, migrateLock)
+	return err
+}
 
-// splitStatements cuts a migration at semicolons that end a line; our schemas have no triggers or functions.
+func (t *Tx) schemaText(text string) string {
+	return capitalWord.ReplaceAllStringFunc(text, func(word string) string {
+		if spelt, ok := typeWords[t.dialect][word]; ok {
+			return spelt
+		}
+		return word
+	})
+}
+
+// splitStatements cuts a migration at its semicolons, except those inside of literals and comments. Our schemas have
+// no triggers or functions, whose bodies contain semicolons.
 func splitStatements(text string) []string {
 	var out []string
-	for _, s := range strings.Split(text+"\n", ";\n") {
-		if s = strings.TrimSpace(s); s != "" {
-			out = append(out, strings.TrimSuffix(s, ";"))
+	start, empty := 0, true // empty: nothing but space and comments since start
+	flush := func(end int) {
+		if !empty {
+			out = append(out, strings.TrimSpace(text[start:end]))
 		}
+		start, empty = end+1, true
 	}
+	for i := 0; i < len(text); {
+		end := opaqueEnd(text, i)
+		switch {
+		case end > i:
+			empty = empty && (text[i] == '-' || text[i] == '/')
+			i = end
+			continue
+		case text[i] == ';':
+			flush(i)
+		case strings.IndexByte(" \t\r\n", text[i]) < 0:
+			empty = false
+		}
+		i++
+	}
+	flush(len(text))
 	return out
 }

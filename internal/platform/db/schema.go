@@ -7,8 +7,9 @@ import (
 
 // Columns lists the live schema: table name to its column names, both sorted. Tables of the engine itself are left out.
 func (d *DB) Columns(ctx context.Context) (map[string][]string, error) {
-	text := `SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_info(m.name) p
-		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'`
+	// table_xinfo also has generated columns, which table_info hides; hidden = 1 are a virtual table's inner ones.
+	text := `SELECT m.name, p.name FROM sqlite_master m JOIN pragma_table_xinfo(m.name) p
+		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\' AND p.hidden <> 1`
 	if d.dialect == Postgres {
 		text = `SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()`
 	}

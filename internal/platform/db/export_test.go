@@ -1,0 +1,4 @@
+package db
+
+// SplitStatements is for tests.
+var SplitStatements = splitStatements
