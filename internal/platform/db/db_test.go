@@ -171,8 +171,8 @@ func TestTxRetriesAfterADeadlock(t *testing.T) {
 	if err := d.QueryRow(t.Context(), `SELECT name FROM things WHERE id = 1`).Scan(&name); err != nil || name != "one!!" {
 		t.Errorf("name = %q, %v; want both updates, once each", name, err)
 	}
-	if tries != 3 || effects != 2 {
-		t.Errorf("%d tries and %d effects, want 3 and 2", tries, effects)
+	if tries < 3 || effects != 2 { // more when the second try meets the other transaction again
+		t.Errorf("%d tries and %d effects, want at least 3 and exactly 2", tries, effects)
 	}
 }
 
