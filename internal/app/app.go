@@ -37,6 +37,7 @@ type App struct {
 	modules []mounted
 
 	mux      *httpx.Mux
+	openAPI  []byte
 	listener net.Listener
 	server   *http.Server
 	failed   chan error // the server ended by itself

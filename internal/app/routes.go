@@ -37,7 +37,14 @@ func (a *App) buildMux() error {
 			}
 		}
 	}
-	return a.mux.Add(a.routes()...)
+	if err := a.mux.Add(a.routes()...); err != nil {
+		return err
+	}
+	a.openAPI, err = httpx.OpenAPI(httpx.Info{
+		Title: "Kept", Version: "v1", Server: trimSlash(a.cfg.BaseURL),
+		Description: "What a workspace's API keys may read and send. Lists are paged: pass next as cursor to go on.",
+	}, a.mux.Table())
+	return err
 }
 
 // routes are the server's own: probes, metrics and the description of the API.
@@ -46,7 +53,17 @@ func (a *App) routes() []httpx.Route {
 		{Method: "GET", Path: "/healthz", Handler: a.healthz, Access: httpx.Localhost, Rate: httpx.RateNone},
 		{Method: "GET", Path: "/readyz", Handler: a.readyz, Access: httpx.Localhost, Rate: httpx.RateNone},
 		{Method: "GET", Path: "/metrics", Handler: a.writeMetrics, Access: httpx.Localhost, Rate: httpx.RatePage},
+		{Method: "GET", Path: "/api/v1/openapi.json", Handler: a.describeAPI, Access: httpx.Public, Rate: httpx.RatePage, API: &httpx.Operation{
+			Summary: "This document.", Responses: map[int]any{http.StatusOK: map[string]any{}},
+		}},
 	}
+}
+
+func (a *App) describeAPI(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-cache")
+	_, _ = w.Write(a.openAPI) // a client that left
+	return nil
 }
 
 // healthz says that the process lives; it asks nobody, so that a slow database does not get the server killed.

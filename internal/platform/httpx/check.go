@@ -36,6 +36,10 @@ func (m *Mux) check(r Route) error {
 		return errors.New("member and owner routes have {ws} in their path")
 	case r.AnyPrefix && strings.ContainsAny(r.Path, "{}"):
 		return errors.New("a path with wildcards cannot be served under any prefix")
+	case strings.HasPrefix(r.Path, "/api/") && r.API == nil:
+		return errors.New("it belongs to the API: describe it in an Operation")
+	case r.API != nil && (r.API.Summary == "" || len(r.API.Responses) == 0):
+		return errors.New("its Operation needs a summary and at least one response")
 	case r.MaxBody < 0:
 		return errors.New("MaxBody is negative")
 	}
