@@ -35,8 +35,8 @@ func JSON(v any) template.HTML {
 		writeJSON(&b, root, 0)
 		b.WriteString(`</div>`)
 	} else {
-		b.WriteString(`<p class="hint">Not valid JSON; shown as text.</p><pre tabindex="0">`)
-		b.WriteString(html.EscapeString(visible(clip(string(raw), jsonMaxText))) + `</pre>`)
+		b.WriteString(`<div class="json-text"><p class="hint">Not valid JSON; shown as text.</p><pre tabindex="0">`)
+		b.WriteString(html.EscapeString(visible(clip(string(raw), jsonMaxText))) + `</pre></div>`)
 	}
 	if len(raw) <= jsonMaxCopy {
 		b.WriteString(copyButton("Copy", string(raw)))

@@ -33,7 +33,7 @@ func Spark(values []float64, label string) template.HTML {
 		fmt.Fprintf(&path, "%s%.1f %.1f", pen, x, y)
 		pen = "L"
 	}
-	return template.HTML(fmt.Sprintf(`<svg class="spark" viewBox="0 0 %g %g" width="%g" height="%g" role="img" aria-label="%s">`+
+	return template.HTML(fmt.Sprintf(`<svg class="spark" viewBox="0 0 %g %g" width="%g" height="%g" preserveAspectRatio="none" role="img" aria-label="%s">`+
 		`<path d="%s" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linejoin="round" stroke-linecap="round" vector-effect="non-scaling-stroke"/></svg>`,
 		w, h, w, h, html.EscapeString(label), path.String()))
 }

@@ -66,7 +66,10 @@ func build(dir string) (map[string][]byte, error) {
 		for _, f := range result.OutputFiles {
 			name := filepath.Base(f.Path)
 			files[name] = f.Contents
-			manifest[logicalName(name)] = name
+			// Shared chunks are named by the modules that import them.
+			if logical := logicalName(name); logical != "chunk.js" {
+				manifest[logical] = name
+			}
 		}
 	}
 	if err := addStatic(root, files, manifest); err != nil {

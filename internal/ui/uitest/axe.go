@@ -8,7 +8,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// The test-only copy of axe-core; see THIRDPARTY.txt beside it.
+// The test-only copy of axe-core; thirdparty/manifest.json has its version.
 //
 //go:embed axe/axe.min.js
 var axeSource string

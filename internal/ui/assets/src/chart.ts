@@ -118,7 +118,7 @@ function options(host: HTMLElement, data: Data, width: number, height: number, a
     padding: [8, 4, 0, 0],
     legend: { show: false },
     cursor: { y: false, sync: { key: "kept" }, points: { size: 6 } },
-    scales: { x: { time: true }, y: { range: (_u, lo, hi) => span(lo, hi) } },
+    scales: { x: { time: true, range: data.bars ? (_u, lo, hi) => room(data, lo, hi) : undefined }, y: { range: (_u, lo, hi) => span(lo, hi) } },
     axes: [
       { stroke: text, grid: { show: false }, ticks, font, size: 28, gap: 8, space: 76, values: moments },
       { stroke: text, grid, ticks, font, size: gutter, gap: 8, space: 32, values: (_u, v) => v.map((n) => number(n, data.unit)) },
@@ -140,6 +140,12 @@ function options(host: HTMLElement, data: Data, width: number, height: number, a
     ],
     hooks: { setCursor: [(u) => at(u.cursor.idx ?? null)] },
   };
+}
+
+// room leaves half a column free at both ends.
+function room(data: Data, lo: number, hi: number): uPlot.Range.MinMax {
+  const half = data.at.length > 1 ? (data.at[1] - data.at[0]) / 2 : 30;
+  return [lo - half, hi + half];
 }
 
 // span keeps zero in sight and a little air above.

@@ -1,16 +1,16 @@
 // Menus are <details>: they open without scripts. This closes them on Escape,
 // on a click elsewhere, and when another one opens.
-const open = () => document.querySelectorAll<HTMLDetailsElement>("details[data-kept-menu][open]");
+const openMenus = () => document.querySelectorAll<HTMLDetailsElement>("details[data-kept-menu][open]");
 
 document.addEventListener("click", (event) => {
-  for (const menu of open()) if (!menu.contains(event.target as Node)) menu.open = false;
+  for (const menu of openMenus()) if (!menu.contains(event.target as Node)) menu.open = false;
 });
 document.addEventListener("focusin", (event) => {
-  for (const menu of open()) if (!menu.contains(event.target as Node)) menu.open = false;
+  for (const menu of openMenus()) if (!menu.contains(event.target as Node)) menu.open = false;
 });
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
-  for (const menu of open()) {
+  for (const menu of openMenus()) {
     menu.open = false;
     menu.querySelector("summary")?.focus();
   }
