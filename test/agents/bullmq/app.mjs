@@ -4,7 +4,7 @@
 // ended them all; each replica ends when its standard input does.
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { FlowProducer, Queue, QueueEvents, Worker } from "bullmq";
+import { FlowProducer, Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
 
 const { JOBVIZ_ENDPOINT, JOBVIZ_API_KEY, KEPT_AGENT, KEPT_REPLICAS, KEPT_ROLE, REDIS_URL } = process.env;
@@ -13,7 +13,6 @@ const { initJobviz, jobviz, stopJobviz } = await import(KEPT_AGENT);
 const connection = { url: REDIS_URL };
 const queues = ["emails", "reports", "albums", "thumbnails", "imports"];
 const closers = [];
-const watched = new Map(); // queue name → its QueueEvents
 
 function work(queue, handle, options) {
   const worker = new Worker(queue, handle, { connection, ...options });
@@ -73,7 +72,7 @@ async function first() {
   const emails = open("emails");
   const reports = open("reports");
   const imports = open("imports");
-  const finished = [
+  const jobs = [
     await emails.add(
       "send-email",
       { to: "客户@例え.jp", order: "9007199254740993", total: "12345678901234567890.01", traceId: "trace-mail-ok" },
@@ -89,8 +88,8 @@ async function first() {
     await reports.add("reminder", {}, { jobId: "report-later", delay: 400 }),
     await stalled(imports),
     await flow(),
-  ].map((job) => job.waitUntilFinished(watch(job.queueName)).catch(() => {}));
-  await Promise.all(finished);
+  ];
+  await ended(jobs);
   console.log("done");
 }
 
@@ -100,13 +99,16 @@ function open(name) {
   return queue;
 }
 
-function watch(queue) {
-  if (!watched.has(queue)) {
-    const events = new QueueEvents(queue, { connection });
-    watched.set(queue, events);
-    closers.push(events);
+// ended asks until all jobs are over. BullMQ's waitUntilFinished can miss the
+// end of a job that ends while it begins to listen.
+async function ended(jobs) {
+  for (const job of jobs) {
+    while (!["completed", "failed"].includes(await job.getState())) await soon();
   }
-  return watched.get(queue);
+}
+
+function soon() {
+  return new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 // agentsListen waits until each queue's event stream has a blocked reader for
@@ -118,7 +120,7 @@ async function agentsListen() {
   for (;;) {
     const clients = (await redis.client("LIST")).split("\n");
     if (clients.filter((line) => line.includes("cmd=xread")).length >= want) break;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await soon();
   }
   await redis.quit();
 }
