@@ -19,8 +19,15 @@ func checkProcessors(_ context.Context, in *Inspection) (Result, error) {
 		}
 	}
 	for _, c := range in.Map.Collections() {
-		if c.Processor != "" && !listed(func(p Processor) bool { return p.Name == c.Processor }) {
-			f.bad("%s names a processor that is not listed", c.Name)
+		if c.Processor == "" {
+			continue
+		}
+		// A processor that the map names and the settings do not is one that is not in use, such as a mail server
+		// where no mail is sent. Whatever is in use stands in Outbound.
+		if listed(func(p Processor) bool { return p.Name == c.Processor || p.Role == c.Processor }) {
+			f.count("collections_seen_by_processors", 1)
+		} else {
+			f.count("collections_with_a_processor_not_in_use", 1)
 		}
 	}
 	for _, p := range in.Facts.Processors {

@@ -56,6 +56,7 @@ func TestSweepFollowsPlansWhenTheClockMoves(t *testing.T) {
 func TestSweepKeepsWhatHasNoLimit(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {
+		w.plans[""] = w.plans[wsA]
 		w.plans[wsB] = Plan{Name: PlanSelfHosted} // for ever
 		w.event(t, "gone", 0, sealed())
 		w.now = worldStart.Add(days(3000))

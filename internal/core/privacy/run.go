@@ -84,11 +84,10 @@ func (m *Module) storeResults(ctx context.Context, now time.Time, results map[st
 	return nil
 }
 
-// Latest is the report of the newest stored results. What was never run counts as NoCheck, and says so.
+// Latest is the report of the newest run. A check that is newer than that run counts as NoCheck, and says so.
 func (m *Module) Latest(ctx context.Context) (Report, error) {
-	rows, err := m.db.Query(ctx, `SELECT c.id, c.outcome, c.reason, c.evidence, c.checked_at FROM promise_checks c
-		JOIN (SELECT id, max(checked_at) AS newest FROM promise_checks GROUP BY id) n
-		ON n.id = c.id AND n.newest = c.checked_at`)
+	rows, err := m.db.Query(ctx, `SELECT id, outcome, reason, evidence, checked_at FROM promise_checks
+		WHERE checked_at = (SELECT max(checked_at) FROM promise_checks)`)
 	if err != nil {
 		return Report{}, fmt.Errorf("privacy: read the results of the checks: %w", err)
 	}

@@ -109,6 +109,7 @@ type TLSFact struct {
 // Processor is a third party that data goes to.
 type Processor struct {
 	Name    string `json:"name"`    // "Example Mail Ltd"
+	Role    string `json:"role"`    // what Collection.Processor calls it, when not by name: "the mail server"
 	Purpose string `json:"purpose"` // "delivers mail"
 	Data    string `json:"data"`    // "names and e-mail addresses"
 	Host    string `json:"host"`    // the host that is connected to
