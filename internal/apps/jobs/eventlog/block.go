@@ -2,9 +2,9 @@ package eventlog
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
+	"github.com/kept-dev/kept/internal/apps/jobs/column"
 	"github.com/kept-dev/kept/internal/apps/jobs/fold"
 	"github.com/kept-dev/kept/wire/jobviz"
 )
@@ -19,11 +19,6 @@ import (
 // Numbers are varints (encoding/binary); texts are a column of lengths followed by a column of bytes.
 
 const blockVersion = 1
-
-// maxBlockEvents bounds what a decoder allocates for a block, whatever its header says.
-const maxBlockEvents = 1 << 20
-
-var errBroken = errors.New("eventlog: broken block")
 
 // encoder turns records into the two parts of a block and reuses its memory.
 type encoder struct {
@@ -54,14 +49,14 @@ func (e *encoder) encode(records []Record) (meta, bodies []byte) {
 	}
 	m = appendColumns(m, records)
 	m = append(m, e.indexes...)
-	m = appendTexts(m, records, func(r *Record) []byte { return r.JobID })
-	m = appendTexts(m, records, func(r *Record) []byte { return r.ParentID })
-	m = appendTexts(m, records, func(r *Record) []byte { return r.TraceID })
-	m = appendTexts(m, records, func(r *Record) []byte { return r.Headline })
+	m = column.AppendTexts(m, len(records), func(i int) []byte { return records[i].JobID })
+	m = column.AppendTexts(m, len(records), func(i int) []byte { return records[i].ParentID })
+	m = column.AppendTexts(m, len(records), func(i int) []byte { return records[i].TraceID })
+	m = column.AppendTexts(m, len(records), func(i int) []byte { return records[i].Headline })
 	e.meta = m
 
 	b := binary.AppendUvarint(e.bodies[:0], uint64(len(records)))
-	e.bodies = appendTexts(b, records, func(r *Record) []byte { return r.Data })
+	e.bodies = column.AppendTexts(b, len(records), func(i int) []byte { return records[i].Data })
 	return e.meta, e.bodies
 }
 
@@ -111,142 +106,72 @@ func appendColumns(m []byte, records []Record) []byte {
 	return m
 }
 
-func appendTexts(m []byte, records []Record, field func(*Record) []byte) []byte {
-	for i := range records {
-		m = binary.AppendUvarint(m, uint64(len(field(&records[i]))))
-	}
-	for i := range records {
-		m = append(m, field(&records[i])...)
-	}
-	return m
-}
-
-// reader reads a block part from the front. After a failure everything reads as zero and err is set.
-type reader struct {
-	b   []byte
-	err error
-}
-
-func (r *reader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.err, r.b = errBroken, nil
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) varint() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.err, r.b = errBroken, nil
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) bytes(n int) []byte {
-	if n < 0 || n > len(r.b) {
-		r.err, r.b = errBroken, nil
-		return nil
-	}
-	out := r.b[:n:n]
-	r.b = r.b[n:]
-	return out
-}
-
-func (r *reader) count() int {
-	n := r.uvarint()
-	if n > maxBlockEvents || n > uint64(len(r.b)) {
-		r.err = errBroken
-		return 0
-	}
-	return int(n)
-}
-
 // decodeMeta reads the meta part into records, whose offsets begin at first. Texts point into meta.
 func decodeMeta(meta []byte, first int64, into []Record) ([]Record, error) {
 	if len(meta) == 0 || meta[0] != blockVersion {
 		return nil, fmt.Errorf("eventlog: a block of unknown version: this binary is older than its data")
 	}
-	r := &reader{b: meta[1:]}
-	n := r.count()
-	words := make([][]byte, r.count()+1)
+	r := column.NewReader(meta[1:])
+	n := r.Count()
+	words := make([][]byte, r.Count()+1)
 	for i := 1; i < len(words); i++ {
-		words[i] = r.bytes(int(r.uvarint()))
+		words[i] = r.Text()
 	}
 	records := append(into[:0], make([]Record, n)...)
-	r.columns(records, first)
+	readColumns(r, records, first)
 	for i := range records {
 		for c := range dictColumns {
-			if w := r.uvarint(); w < uint64(len(words)) {
+			if w := r.Uvarint(); w < uint64(len(words)) {
 				records[i].setDictField(c, words[w])
 			} else {
-				r.err = errBroken
+				r.Err = column.ErrBroken
 			}
 		}
 	}
-	r.texts(n, func(i int, v []byte) { records[i].JobID = v })
-	r.texts(n, func(i int, v []byte) { records[i].ParentID = v })
-	r.texts(n, func(i int, v []byte) { records[i].TraceID = v })
-	r.texts(n, func(i int, v []byte) { records[i].Headline = v })
-	return records, r.err
+	r.Texts(n, func(i int, v []byte) { records[i].JobID = v })
+	r.Texts(n, func(i int, v []byte) { records[i].ParentID = v })
+	r.Texts(n, func(i int, v []byte) { records[i].TraceID = v })
+	r.Texts(n, func(i int, v []byte) { records[i].Headline = v })
+	return records, r.Err
 }
 
-func (r *reader) columns(records []Record, first int64) {
+func readColumns(r *column.Reader, records []Record, first int64) {
 	var at, received int64
 	for i := range records {
-		at += r.varint()
+		at += r.Varint()
 		records[i].At, records[i].Offset = at, first+int64(i)
 	}
 	for i := range records {
-		received += r.varint()
+		received += r.Varint()
 		records[i].ReceivedAt = received
 	}
-	for i, v := range r.bytes(len(records)) {
+	for i, v := range r.Bytes(len(records)) {
 		records[i].Type = jobviz.Type(v)
 	}
-	for i, v := range r.bytes(len(records)) {
+	for i, v := range r.Bytes(len(records)) {
 		records[i].Flags = fold.Flags(v)
 	}
-	for i, v := range r.bytes(len(records)) {
+	for i, v := range r.Bytes(len(records)) {
 		records[i].Nth = v
 	}
 	for i := range records {
-		arg := r.varint()
+		arg := r.Varint()
 		if hasTime(records[i].Type) && arg != 0 && arg != -1 {
 			arg += records[i].At
 		}
 		records[i].Arg = arg
 	}
-	for i := range records {
-		if b := r.bytes(4); b != nil {
-			records[i].Hash = binary.LittleEndian.Uint32(b)
-		}
-	}
-}
-
-// texts reads a column of n lengths and the bytes behind them.
-func (r *reader) texts(n int, set func(i int, v []byte)) {
-	lengths := &reader{b: r.b}
-	for range n {
-		r.uvarint()
-	}
-	for i := range n {
-		if l := int(lengths.uvarint()); l > 0 {
-			set(i, r.bytes(l))
-		}
+	for i, v := range r.Uint32s(len(records)) {
+		records[i].Hash = v
 	}
 }
 
 // decodeBodies fills in the data of records, which must be those of the same block.
 func decodeBodies(bodies []byte, records []Record) error {
-	r := &reader{b: bodies}
-	if n := r.count(); n != len(records) && r.err == nil {
-		return errBroken
+	r := column.NewReader(bodies)
+	if n := r.Count(); n != len(records) && r.Err == nil {
+		return column.ErrBroken
 	}
-	r.texts(len(records), func(i int, v []byte) { records[i].Data = v })
-	return r.err
+	r.Texts(len(records), func(i int, v []byte) { records[i].Data = v })
+	return r.Err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/kept-dev/kept/internal/apps/jobs/column"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/seal"
 )
@@ -71,7 +72,7 @@ func (p *Packer) unpack(box *seal.Box, label string, c codec, sealed []byte) ([]
 	case codecS2:
 		var n int
 		if n, err = s2.DecodedLen(packed); err == nil && n > maxPart {
-			err = errBroken
+			err = column.ErrBroken
 		}
 		if err == nil {
 			plain, err = s2.Decode(nil, packed)
