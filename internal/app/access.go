@@ -3,8 +3,9 @@ package app
 import (
 	"context"
 	"fmt"
-	"io"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kept-dev/kept/internal/core/privacy"
 	"github.com/kept-dev/kept/internal/kernel"
@@ -13,25 +14,28 @@ import (
 )
 
 // accessLogModule gives the request log, which is technology and knows nothing of promises, its place among the modules.
-type accessLogModule struct{ a *App }
+type accessLogModule struct {
+	log  *accesslog.Log
+	days int
+}
 
 func (m accessLogModule) Name() string { return "accesslog" }
 
 func (m accessLogModule) Migrations() []db.Migration { return accesslog.Migrations() }
 
-func (m accessLogModule) Start(ctx context.Context) error { return m.a.access.Start(ctx) }
+func (m accessLogModule) Start(ctx context.Context) error { return m.log.Start(ctx) }
 
-func (m accessLogModule) Stop(ctx context.Context) error { return m.a.access.Stop(ctx) }
+func (m accessLogModule) Stop(ctx context.Context) error { return m.log.Stop(ctx) }
 
-func (m accessLogModule) WriteMetrics(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "# HELP kept_access_log_dropped_total Requests that the access log could not keep up with.\n"+
-		"# TYPE kept_access_log_dropped_total counter\nkept_access_log_dropped_total %d\n", m.a.access.Dropped())
-	return err
+func (m accessLogModule) Metrics() []prometheus.Collector {
+	return []prometheus.Collector{prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "kept_access_log_dropped_total", Help: "Requests that are missing from the access log.",
+	}, func() float64 { return float64(m.log.Dropped()) })}
 }
 
 // Collections declares the log (COL-11) and its limit (RET-7).
 func (m accessLogModule) Collections() []privacy.Collection {
-	log, days := m.a.access, m.a.cfg.AccessLogDays
+	log, days := m.log, m.days
 	return []privacy.Collection{{
 		Name: "access_log", Module: m.Name(), Title: "Request log",
 		Subjects: "account holders and visitors", Purpose: "operation, security and debugging",

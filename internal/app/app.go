@@ -14,11 +14,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/blob"
 	"github.com/kept-dev/kept/internal/platform/config"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/platform/httpx/accesslog"
+	"github.com/kept-dev/kept/internal/platform/seal"
+	"github.com/kept-dev/kept/internal/ui"
 )
 
 // App is a whole Kept: made by New or Open, started, and stopped.
@@ -28,13 +33,18 @@ type App struct {
 	clock  kernel.Clock
 	rates  map[httpx.RateClass]httpx.Limit
 
-	locked  bool   // this process is the one server on the data directory
-	control *db.DB // accounts, settings, indexes
-	jobs    *db.DB // the job log and its projections; on PostgreSQL the same database
+	control *db.DB     // accounts, settings, indexes
+	jobs    *db.DB     // the job log and its projections; on PostgreSQL the same database
+	keys    *seal.Keys // data keys of workspaces
+	blobs   *blob.Disk
 	limiter *httpx.Limiter
-	access  *accesslog.Log
-	metrics *httpx.Metrics
-	modules []mounted
+	ui      *ui.UI
+
+	registry *prometheus.Registry
+	metrics  *httpx.Metrics
+	access   *accesslog.Log
+	modules  []mounted
+	nav      []ui.NavItem
 
 	mux      *httpx.Mux
 	openAPI  []byte
@@ -58,8 +68,8 @@ func WithLogger(l *slog.Logger) Option { return func(a *App) { a.logger = l } }
 // WithRates replaces limits of single classes; the others keep theirs.
 func WithRates(rates map[httpx.RateClass]httpx.Limit) Option { return func(a *App) { a.rates = rates } }
 
-// New opens everything that a server needs and brings the schema up to date, but does not listen yet. On SQLite it takes
-// the data directory for this process: a second server there is refused. After an error nothing is left open.
+// New opens everything that a server needs and brings the schema up to date, but answers no request yet. On SQLite it
+// takes the data directory for this process: a second server there is refused. After an error nothing is left open.
 func New(ctx context.Context, cfg config.Config, options ...Option) (*App, error) {
 	return open(ctx, cfg, true, options)
 }
@@ -85,40 +95,41 @@ func open(ctx context.Context, cfg config.Config, serve bool, options []Option) 
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if err := a.openData(serve); err != nil {
-		return nil, err
-	}
-	if err := a.openDatabases(ctx); err != nil {
-		return nil, err
-	}
-	if err := a.buildModules(ctx); err != nil {
-		return nil, err
-	}
-	if err := a.migrate(ctx); err != nil {
-		return nil, err
-	}
-	if err := a.buildMux(); err != nil {
-		return nil, err
+	a.limiter = httpx.NewLimiter(a.rates, a.clock)
+	for _, step := range []func(context.Context) error{
+		func(ctx context.Context) error { return a.claim(ctx, serve) },
+		a.openDatabases,
+		a.openStores,
+		a.buildUI,
+		a.buildMetrics,
+		a.buildModules,
+		a.migrate,
+		a.buildMux,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return a, nil
 }
 
-// openData makes the data directory and, for a server on SQLite, claims it.
-func (a *App) openData(serve bool) error {
+// claim makes the data directory and, for a server, takes what only one can have: on SQLite the directory, and the port.
+// The port comes early because modules need to know the address that mailed links lead to; requests wait until Start.
+func (a *App) claim(ctx context.Context, serve bool) error {
 	if err := os.MkdirAll(a.cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("the data directory cannot be made: %w", err)
 	}
-	if !serve || a.cfg.Database != "" {
-		a.locked = serve
+	if !serve {
 		return nil
 	}
-	release, err := lockDir(a.cfg.Data)
-	if err != nil {
-		return err
+	if a.cfg.Database == "" {
+		release, err := lockDir(a.cfg.Data)
+		if err != nil {
+			return err
+		}
+		a.onStop("data directory", func(context.Context) error { return release() })
 	}
-	a.locked = true
-	a.onStop("data directory", func(context.Context) error { return release() })
-	return nil
+	return a.bind(ctx)
 }
 
 // openDatabases opens the two SQLite files, or the one PostgreSQL in both roles. The job log has a file of its own: it
@@ -142,9 +153,26 @@ func (a *App) openDatabases(ctx context.Context) (err error) {
 	return err
 }
 
-// Start starts the modules in order and then listens. An App starts once.
+// openStores opens what else holds data: the keys that seal it and the blobs.
+func (a *App) openStores(context.Context) error {
+	key, created, err := seal.LoadInstanceKey(a.keyFile(), a.cfg.InstanceKey.Text())
+	if err != nil {
+		return err
+	}
+	if created {
+		a.logger.Info("an instance key was made: keep a copy of it apart from the backups, they are worth nothing without it", "key", a.keyFile())
+	}
+	a.keys = seal.New(a.control, key)
+	if a.blobs, err = blob.OpenDisk(filepath.Join(a.cfg.Data, "blobs")); err != nil {
+		return err
+	}
+	a.onStop("blobs", func(context.Context) error { return a.blobs.Close() })
+	return nil
+}
+
+// Start starts the modules in order and then answers requests. An App starts once.
 func (a *App) Start(ctx context.Context) error {
-	if !a.locked {
+	if a.listener == nil {
 		return errors.New("app: opened beside a server, so it cannot be one")
 	}
 	if !a.started.CompareAndSwap(false, true) {
@@ -153,7 +181,7 @@ func (a *App) Start(ctx context.Context) error {
 	if err := a.startModules(ctx); err != nil {
 		return err
 	}
-	if err := a.listen(ctx); err != nil {
+	if err := a.serve(); err != nil {
 		return err
 	}
 	a.ready.Store(true)
@@ -181,17 +209,18 @@ func (a *App) onStop(name string, f func(context.Context) error) { a.stops.push(
 // Failed tells when the server ended although nobody stopped it.
 func (a *App) Failed() <-chan error { return a.failed }
 
-// URL is where the server listens, as http://host:port; empty before Start.
+// URL is where the server listens, as http://host:port; beside a server, where the configuration says that it does.
 func (a *App) URL() string {
-	if a.listener == nil {
-		return ""
+	addr := a.cfg.Addr
+	if a.listener != nil {
+		addr = a.listener.Addr().String()
 	}
 	scheme := "http"
 	if a.cfg.TLSCert != "" {
 		scheme = "https"
 	}
-	host, port, _ := net.SplitHostPort(a.listener.Addr().String()) // a listener's address always has both
-	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+	host, port, _ := net.SplitHostPort(addr) // checked: see config.Config.Validate
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)
@@ -220,6 +249,9 @@ func (a *App) Control() *db.DB { return a.control }
 
 // Jobs is the database of the job log; on PostgreSQL it is the same as Control.
 func (a *App) Jobs() *db.DB { return a.jobs }
+
+// Keys are the data keys of workspaces.
+func (a *App) Keys() *seal.Keys { return a.keys }
 
 // AccessLog is the request log.
 func (a *App) AccessLog() *accesslog.Log { return a.access }

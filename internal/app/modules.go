@@ -3,15 +3,18 @@ package app
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kept-dev/kept/internal/core/privacy"
 	"github.com/kept-dev/kept/internal/platform/config"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/platform/httpx/accesslog"
+	"github.com/kept-dev/kept/internal/platform/seal"
+	"github.com/kept-dev/kept/internal/ui"
 )
 
 // Module is a part of Kept. What else it can do it shows by having more of the methods below.
@@ -30,7 +33,8 @@ type (
 	readier   interface {
 		Ready(ctx context.Context) error
 	}
-	measurer interface{ WriteMetrics(w io.Writer) error }
+	measurer  interface{ Metrics() []prometheus.Collector }
+	navigator interface{ Nav() []ui.NavItem }
 )
 
 // mounted is a module and the database that its schema lives in.
@@ -47,14 +51,23 @@ func (a *App) buildModules(context.Context) error {
 	if err := a.checkApps(); err != nil {
 		return err
 	}
-	a.limiter = httpx.NewLimiter(a.rates, a.clock)
-	a.metrics = httpx.NewMetrics()
 	a.access = accesslog.New(a.control, a.logger)
 	a.modules = []mounted{
-		{accessLogModule{a}, a.control},
+		{sealModule{a.keys}, a.control},
+		{accessLogModule{a.access, a.cfg.AccessLogDays}, a.control},
 	}
-	return nil
+	for _, m := range a.modules {
+		if p, ok := m.Module.(navigator); ok {
+			a.nav = append(a.nav, p.Nav()...)
+		}
+	}
+	return a.registerModuleMetrics()
 }
+
+// sealModule gives the table of wrapped keys its place among the modules.
+type sealModule struct{ *seal.Keys }
+
+func (sealModule) Name() string { return "seal" }
 
 func (a *App) checkApps() error {
 	for _, name := range a.cfg.Apps {

@@ -15,7 +15,7 @@ import (
 const apiKeyPrefix = "kept_"
 
 // buildMux makes the edge and registers everybody's routes.
-func (a *App) buildMux() error {
+func (a *App) buildMux(context.Context) error {
 	proxies, err := a.cfg.Proxies()
 	if err != nil {
 		return err
@@ -23,6 +23,7 @@ func (a *App) buildMux() error {
 	cfg := httpx.Config{
 		Limiter: a.limiter, AccessLog: a.access, Metrics: a.metrics, Logger: a.logger, Clock: a.clock,
 		TrustedProxies: proxies, Secure: a.cfg.Secure(), SecretPrefixes: []string{apiKeyPrefix},
+		ErrorPage: a.errorPage,
 	}
 	if a.cfg.BaseURL != "" {
 		cfg.TrustedOrigins = []string{trimSlash(a.cfg.BaseURL)}
@@ -50,6 +51,7 @@ func (a *App) buildMux() error {
 // routes are the server's own: probes, metrics and the description of the API.
 func (a *App) routes() []httpx.Route {
 	return []httpx.Route{
+		a.assets(),
 		{Method: "GET", Path: "/healthz", Handler: a.healthz, Access: httpx.Localhost, Rate: httpx.RateNone},
 		{Method: "GET", Path: "/readyz", Handler: a.readyz, Access: httpx.Localhost, Rate: httpx.RateNone},
 		{Method: "GET", Path: "/metrics", Handler: a.writeMetrics, Access: httpx.Localhost, Rate: httpx.RatePage},

@@ -20,15 +20,26 @@ const (
 	maxHeaderBytes    = 64 << 10
 )
 
-// listen opens the port and serves in the background.
-func (a *App) listen(ctx context.Context) error {
-	config, err := a.tlsConfig()
-	if err != nil {
-		return err
-	}
+// bind takes the port.
+func (a *App) bind(ctx context.Context) (err error) {
 	var lc net.ListenConfig
 	if a.listener, err = lc.Listen(ctx, "tcp", a.cfg.Addr); err != nil {
 		return fmt.Errorf("cannot listen on %s (choose another with --addr): %w", a.cfg.Addr, err)
+	}
+	a.onStop("listener", func(context.Context) error {
+		if err := a.listener.Close(); !errors.Is(err, net.ErrClosed) { // the server has closed it already
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+// serve answers requests in the background.
+func (a *App) serve() error {
+	config, err := a.tlsConfig()
+	if err != nil {
+		return err
 	}
 	a.server = &http.Server{
 		Handler:           a.mux,
@@ -41,20 +52,19 @@ func (a *App) listen(ctx context.Context) error {
 		ErrorLog:          slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug), // clients' broken handshakes and the like
 	}
 	a.onStop("server", a.drain)
-	go a.serve(config != nil)
+	go func() {
+		if err := a.accept(); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("the server ended: %w", err)
+		}
+	}()
 	return nil
 }
 
-func (a *App) serve(withTLS bool) {
-	var err error
-	if withTLS {
-		err = a.server.ServeTLS(a.listener, "", "")
-	} else {
-		err = a.server.Serve(a.listener)
+func (a *App) accept() error {
+	if a.server.TLSConfig != nil {
+		return a.server.ServeTLS(a.listener, "", "")
 	}
-	if !errors.Is(err, http.ErrServerClosed) {
-		a.failed <- fmt.Errorf("the server ended: %w", err)
-	}
+	return a.server.Serve(a.listener)
 }
 
 // drain answers the requests that are there and takes no more. What is not done within the grace is cut off.

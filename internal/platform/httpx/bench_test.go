@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 type dropLog struct{}
@@ -27,6 +29,7 @@ func BenchmarkMuxIngest(b *testing.B) {
 	}
 	f := setup(b, func(c *Config) {
 		c.AccessLog, c.Clock, c.Audit = dropLog{}, time.Now, nil
+		c.Metrics, _ = NewMetrics(prometheus.NewRegistry()) // a new registry takes everything
 		c.SecretPrefixes = []string{"kept_"}
 		c.Limiter = NewLimiter(map[RateClass]Limit{RateIngest: {PerSecond: 1e12, Burst: 1e12}}, nil)
 	}, route, page, form, readAPI)

@@ -89,7 +89,7 @@ func setup(t testing.TB, change func(*Config), routes ...Route) *fixture {
 		log: &memoryLog{make(chan Entry, 1000)}, output: &lockedBuffer{}, now: time.UnixMilli(1_772_000_000_000),
 	}
 	cfg := Config{
-		Auth: fakeAuth{}, AccessLog: f.log, Metrics: NewMetrics(), Logger: slog.New(slog.NewTextHandler(f.output, nil)),
+		Auth: fakeAuth{}, AccessLog: f.log, Logger: slog.New(slog.NewTextHandler(f.output, nil)),
 		Clock: func() time.Time { return f.now },
 		ErrorPage: func(w http.ResponseWriter, _ *http.Request, status int, e *kernel.Error, id string) {
 			_ = respond.HTML(w, status, func(out io.Writer) error {

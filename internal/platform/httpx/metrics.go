@@ -2,34 +2,47 @@ package httpx
 
 import (
 	"fmt"
-	"io"
 	"strconv"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // durationBounds are the upper ends of the histogram's buckets, in seconds.
-var durationBounds = [...]float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10}
+var durationBounds = []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10}
 
-// Metrics counts requests by route and class. It writes itself in Prometheus' text format, which for counters alone is
-// not worth a library: everything about a route is found before the first request, so that counting is a few atomic
-// additions.
+// Metrics counts requests by route, rate class and class of status, and times them by route and class.
 type Metrics struct {
-	mu     sync.Mutex
-	routes []*routeMetrics
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
 }
 
+// NewMetrics makes Metrics and registers them. It fails when the registry has them already.
+func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kept_http_requests_total", Help: "Requests answered, by route, rate class and class of status.",
+		}, []string{"method", "route", "class", "status"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "kept_http_request_duration_seconds", Help: "Time from a request to the end of its answer.", Buckets: durationBounds,
+		}, []string{"method", "route", "class"}),
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.duration} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("httpx: metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// routeMetrics are one route's series. They are looked up once and then kept, because looking up hashes every label.
 type routeMetrics struct {
-	labels   string
-	statuses [6]atomic.Uint64 // by the status' first digit; 0 is unused
-	buckets  [len(durationBounds) + 1]atomic.Uint64
-	nanos    atomic.Int64
+	all      *Metrics
+	labels   []string
+	statuses [6]atomic.Pointer[prometheus.Counter] // by the status' first digit
+	duration atomic.Pointer[prometheus.Observer]
 }
-
-// NewMetrics makes an empty set.
-func NewMetrics() *Metrics { return &Metrics{} }
 
 func (m *Metrics) route(r Route) *routeMetrics {
 	if m == nil {
@@ -39,70 +52,33 @@ func (m *Metrics) route(r Route) *routeMetrics {
 	if pattern == "" {
 		pattern = "(none)"
 	}
-	rm := &routeMetrics{labels: fmt.Sprintf("method=%q,route=%q,class=%q", r.Method, pattern, string(r.Rate))}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.routes = append(m.routes, rm)
-	return rm
+	return &routeMetrics{all: m, labels: []string{r.Method, pattern, string(r.Rate)}}
 }
 
 func (m *routeMetrics) observe(status int, took time.Duration) {
 	if m == nil {
 		return
 	}
-	m.statuses[min(status/100, 5)].Add(1)
-	seconds, i := took.Seconds(), 0
-	for i < len(durationBounds) && seconds > durationBounds[i] {
-		i++
-	}
-	m.buckets[i].Add(1)
-	m.nanos.Add(int64(took))
+	m.counter(min(status/100, 5)).Inc()
+	m.observer().Observe(took.Seconds())
 }
 
-// WriteTo writes the counters of the routes that have been used.
-func (m *Metrics) WriteTo(w io.Writer) (int64, error) {
-	var b strings.Builder
-	m.mu.Lock()
-	routes := m.routes
-	m.mu.Unlock()
-	b.WriteString("# HELP kept_http_requests_total Requests answered, by route, rate class and class of status.\n" +
-		"# TYPE kept_http_requests_total counter\n")
-	for _, r := range routes {
-		r.writeCounts(&b)
+// counter makes the series at its first use, so that a scrape has none of routes that nobody asked for. Two requests
+// that make it at once get the same one.
+func (m *routeMetrics) counter(digit int) prometheus.Counter {
+	if c := m.statuses[digit].Load(); c != nil {
+		return *c
 	}
-	b.WriteString("# HELP kept_http_request_duration_seconds Time from request to the end of its answer.\n" +
-		"# TYPE kept_http_request_duration_seconds histogram\n")
-	for _, r := range routes {
-		r.writeDurations(&b)
-	}
-	n, err := io.WriteString(w, b.String())
-	return int64(n), err
+	c := m.all.requests.WithLabelValues(m.labels[0], m.labels[1], m.labels[2], strconv.Itoa(digit)+"xx")
+	m.statuses[digit].Store(&c)
+	return c
 }
 
-func (m *routeMetrics) writeCounts(b *strings.Builder) {
-	for digit := range m.statuses {
-		if n := m.statuses[digit].Load(); n > 0 {
-			fmt.Fprintf(b, "kept_http_requests_total{%s,status=\"%dxx\"} %d\n", m.labels, digit, n)
-		}
+func (m *routeMetrics) observer() prometheus.Observer {
+	if o := m.duration.Load(); o != nil {
+		return *o
 	}
-}
-
-func (m *routeMetrics) writeDurations(b *strings.Builder) {
-	const name = "kept_http_request_duration_seconds"
-	var counts [len(durationBounds) + 1]uint64
-	var total uint64
-	for i := range counts {
-		counts[i] = m.buckets[i].Load()
-		total += counts[i]
-	}
-	if total == 0 {
-		return
-	}
-	var sum uint64
-	for i, bound := range durationBounds {
-		sum += counts[i]
-		fmt.Fprintf(b, "%s_bucket{%s,le=\"%s\"} %d\n", name, m.labels, strconv.FormatFloat(bound, 'g', -1, 64), sum)
-	}
-	fmt.Fprintf(b, "%s_bucket{%s,le=\"+Inf\"} %d\n%s_sum{%s} %g\n%s_count{%s} %d\n",
-		name, m.labels, total, name, m.labels, time.Duration(m.nanos.Load()).Seconds(), name, m.labels, total)
+	o := m.all.duration.WithLabelValues(m.labels...)
+	m.duration.Store(&o)
+	return o
 }

@@ -1,0 +1,63 @@
+package app
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/httpx"
+	"github.com/kept-dev/kept/internal/platform/httpx/respond"
+	"github.com/kept-dev/kept/internal/ui"
+)
+
+// signOutPath is where the form in the account menu is posted; core/identity answers there.
+const signOutPath = "/sign-out"
+
+// shellApps are the entries of the switcher and of the account menu. One that has no navigation is not shown.
+var shellApps = []ui.App{
+	{Key: "jobs", Label: "Jobs", Icon: "jobs", Order: 10},
+	{Key: "settings", Label: "Settings", Icon: "settings", Order: 90, Menu: true},
+}
+
+func (a *App) buildUI(context.Context) (err error) {
+	a.ui, err = ui.New(ui.Config{Apps: shellApps, Frame: a.frame})
+	return err
+}
+
+// frame is what surrounds a page: the navigation of the workspace that one is in, and who one is.
+func (a *App) frame(r *http.Request) ui.Frame {
+	actor := httpx.ActorOf(r.Context())
+	f := ui.Frame{Nav: ui.ExpandNav(a.nav, string(actor.WorkspaceID))}
+	if actor.AccountID == "" {
+		return f
+	}
+	f.Viewer = &ui.Viewer{Email: actor.Email, Workspace: actor.Workspace, SignOut: signOutPath}
+	if actor.WorkspaceID != "" {
+		f.Viewer.WorkspaceHref = "/w/" + string(actor.WorkspaceID)
+	}
+	return f
+}
+
+// errorPage shows an error to people. When even that page fails there is plain text.
+func (a *App) errorPage(w http.ResponseWriter, r *http.Request, status int, e *kernel.Error, requestID string) {
+	text := e.Safe
+	if status == http.StatusInternalServerError {
+		text = "" // the page has a sentence of its own, which is the same for every cause
+	}
+	if err := a.ui.Error(w, r, ui.ErrorView{Status: status, Text: text, RequestID: requestID}); err != nil {
+		a.logger.Error("the error page could not be rendered", "request_id", requestID, "error", err)
+		_ = respond.Text(w, status, e.Safe+"\n")
+	}
+}
+
+// assets serves the built files of the user interface. Their names change with their content.
+func (a *App) assets() httpx.Route {
+	files := a.ui.Assets()
+	return httpx.Route{
+		Method: "GET", Path: ui.AssetPrefix + "{file...}", Access: httpx.Public, Rate: httpx.RateNone,
+		Handler: func(w http.ResponseWriter, r *http.Request) error {
+			files.ServeHTTP(w, r)
+			return nil
+		},
+	}
+}
