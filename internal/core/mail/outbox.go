@@ -166,13 +166,6 @@ func backoff(attempts int) time.Duration {
 	return min(time.Hour, 30*time.Second<<min(max(attempts-1, 0), 10))
 }
 
-// SentSince counts the mails of a type to an account since a time, sent or not. Throttles ask it.
-func (m *Module) SentSince(ctx context.Context, tx *db.Tx, account kernel.AccountID, mailType string, since time.Time) (n int64, err error) {
-	err = tx.QueryRow(ctx, `SELECT count(*) FROM mail_outbox WHERE account_id = $1 AND type = $2 AND created_at > $3`,
-		account, mailType, kernel.Micros(since)).Scan(&n)
-	return n, err
-}
-
 // Forget removes the rows of an account.
 func Forget(ctx context.Context, tx *db.Tx, account kernel.AccountID) (int64, error) {
 	return tx.Exec(ctx, `DELETE FROM mail_outbox WHERE account_id = $1`, account)

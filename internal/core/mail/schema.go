@@ -32,7 +32,7 @@ CREATE TABLE mail_outbox (
 	error TEXT NOT NULL
 ) END_TABLE;
 CREATE INDEX mail_outbox_due ON mail_outbox (state, due_at);
-CREATE INDEX mail_outbox_account ON mail_outbox (account_id, type, created_at);
+CREATE INDEX mail_outbox_account ON mail_outbox (account_id);
 CREATE INDEX mail_outbox_created ON mail_outbox (created_at);
 `}}
 }
@@ -41,7 +41,7 @@ CREATE INDEX mail_outbox_created ON mail_outbox (created_at);
 func (m *Module) Collections() []privacy.Collection {
 	return []privacy.Collection{{
 		Name: "mail_outbox", Module: "mail", Title: "Outgoing mail", Subjects: "account holders",
-		Purpose:    "to deliver the mail that belongs to what somebody did, and to limit how much one person gets",
+		Purpose:    "to deliver the mail that belongs to what somebody did, once, however often it takes",
 		LegalBasis: "contract", Retention: "content until it is sent, the fact 30 days", Where: "control database",
 		Processor: "the mail server that the operator configured", Promises: []string{"USE-4", "COL-1"},
 		Fields: []privacy.Field{

@@ -1,0 +1,163 @@
+package identity
+
+import (
+	"context"
+
+	"github.com/kept-dev/kept/internal/core/audit"
+	"github.com/kept-dev/kept/internal/core/mail"
+	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/db"
+	"github.com/kept-dev/kept/internal/platform/httpx"
+)
+
+// Rename sets the name of the person who asks; empty removes it.
+func (m *Module) Rename(ctx context.Context, by httpx.Actor, name string) error {
+	name, err := cleanName(name)
+	if err != nil {
+		return err
+	}
+	return m.db.Tx(ctx, func(tx *db.Tx) error {
+		if _, err := tx.Exec(ctx, `UPDATE accounts SET name = $2, updated_at = $3 WHERE id = $1`, by.AccountID, name, kernel.Micros(tx.Now())); err != nil {
+			return err
+		}
+		m.loginsChanged(tx, by.AccountID)
+		return audit.Record(ctx, tx, audit.Event{Action: "account.rename", Target: "account:" + string(by.AccountID)})
+	})
+}
+
+// confirmPassword asks a signed-in person for the password again, throttled like sign-in.
+func (m *Module) confirmPassword(ctx context.Context, by httpx.Actor, password string) (Account, error) {
+	a, err := m.Account(ctx, by.AccountID)
+	if err != nil {
+		return a, err
+	}
+	if password == "" {
+		return a, kernel.InvalidField("current", "Enter your password.")
+	}
+	p, err := m.prove(ctx, attempt{key: a.key, ip: httpx.ClientIP(ctx)}, password)
+	if err != nil {
+		return a, err
+	}
+	if p.match {
+		return p.account, nil
+	}
+	err = m.db.Tx(ctx, func(tx *db.Tx) error {
+		if err := failed(ctx, tx, p.attempt); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Event{Action: "password.confirm", Target: a.target(), Result: audit.Denied})
+	})
+	if err != nil {
+		return a, err
+	}
+	return a, kernel.InvalidField("current", "This is not your password.")
+}
+
+// ChangePassword sets a new password for the person who asks, ends all logins and begins a new one for this browser.
+func (m *Module) ChangePassword(ctx context.Context, by httpx.Actor, current, password string, d Device) (s Session, err error) {
+	a, err := m.confirmPassword(ctx, by, current)
+	if err != nil {
+		return s, err
+	}
+	if err := checkPassword("password", password, a.address()); err != nil {
+		return s, err
+	}
+	hash, err := m.hasher.hash(ctx, password)
+	if err != nil {
+		return s, err
+	}
+	err = m.db.Tx(ctx, func(tx *db.Tx) error {
+		if err := m.setPassword(ctx, tx, a, hash, ""); err != nil {
+			return err
+		}
+		d.Token = "" // that login has just ended
+		if s, err = m.begin(ctx, tx, a, "password", d); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Event{Action: "password.change", Target: a.target()})
+	})
+	return s, err
+}
+
+// RequestEmailChange mails a link to the new address. The old one stays until the link is opened. An address that
+// somebody else has is mailed nothing, which the person who asks does not see.
+func (m *Module) RequestEmailChange(ctx context.Context, by httpx.Actor, email, current string) error {
+	addr, err := ParseAddress(email)
+	if err != nil {
+		return err
+	}
+	a, err := m.confirmPassword(ctx, by, current)
+	if err != nil {
+		return err
+	}
+	if addr.Typed == a.Email {
+		return kernel.InvalidField("email", "This is your address already.")
+	}
+	return m.db.Tx(ctx, func(tx *db.Tx) error {
+		other, found, err := byKeyIn(ctx, tx, addr.Key)
+		if err != nil {
+			return err
+		}
+		allowed, err := mailAllowed(ctx, tx, addr.Key)
+		if err != nil {
+			return err
+		}
+		secret, err := issue(ctx, tx, token{purpose: forEmail, account: a.ID, email: addr.Typed}, emailTTL)
+		if err != nil {
+			return err
+		}
+		taken := found && other.ID != a.ID
+		err = m.d.Mail.Send(ctx, tx, mail.Mail{Type: mailEmailChange, To: addr.Typed, AccountID: a.ID,
+			Content: m.emailChangeContent(secret), Void: taken || !allowed})
+		if err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Event{Action: "email.change_request", Target: a.target()})
+	})
+}
+
+// NewEmail is the address that a mailed link confirms. It does not use the link up.
+func (m *Module) NewEmail(ctx context.Context, secret string) (string, error) {
+	t, err := m.peek(ctx, forEmail, secret)
+	return t.email, err
+}
+
+// ConfirmEmail uses the link up and gives the account its new address. The old address is told.
+func (m *Module) ConfirmEmail(ctx context.Context, secret string) error {
+	err := m.db.Tx(ctx, func(tx *db.Tx) error {
+		t, err := consume(ctx, tx, forEmail, secret)
+		if err != nil {
+			return err
+		}
+		addr, err := ParseAddress(t.email)
+		if err != nil {
+			return err
+		}
+		a, err := accountIn(ctx, tx, t.account)
+		if err != nil {
+			return err
+		}
+		return m.setEmail(ctx, tx, a, addr)
+	})
+	if db.IsUniqueViolation(err) {
+		return errDeadLink // somebody else proved the address first
+	}
+	return err
+}
+
+func (m *Module) setEmail(ctx context.Context, tx *db.Tx, a Account, addr Address) error {
+	_, err := tx.Exec(ctx, `UPDATE accounts SET email = $2, email_key = $3, verified_at = $4, updated_at = $4 WHERE id = $1`,
+		a.ID, addr.Typed, addr.Key, kernel.Micros(tx.Now()))
+	if err != nil {
+		return err
+	}
+	if err := dropTokens(ctx, tx, a.ID); err != nil { // links that were mailed to the old address
+		return err
+	}
+	m.loginsChanged(tx, a.ID)
+	err = m.d.Mail.Send(ctx, tx, mail.Mail{Type: mailEmailChanged, To: a.Email, AccountID: a.ID, Content: m.emailChangedContent()})
+	if err != nil {
+		return err
+	}
+	return audit.Record(ctx, tx, audit.Event{Actor: a.actor(), Action: "email.change", Target: a.target()})
+}

@@ -1,0 +1,140 @@
+package identity
+
+import (
+	"context"
+	"time"
+
+	"github.com/kept-dev/kept/internal/core/privacy"
+	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/db"
+)
+
+// Collections is the module's part of the data map. All of it is about people, not about workspaces, so a workspace's
+// export and erasure leave it alone.
+func (m *Module) Collections() []privacy.Collection {
+	return []privacy.Collection{m.accountsCollection(), m.loginsCollection(), m.tokensCollection(), m.attemptsCollection()}
+}
+
+const (
+	controlDB  = "control database"
+	ofPerson   = "it belongs to a person, not to a workspace"
+	tokenAge   = 48 * time.Hour // the longest link lives 24 hours
+	attemptAge = 48 * time.Hour
+)
+
+func (m *Module) accountsCollection() privacy.Collection {
+	return privacy.Collection{
+		Name: "accounts", Module: "identity", Title: "Accounts", Subjects: "account holders",
+		Purpose: "to let people sign in and be reached about their account", LegalBasis: "contract",
+		Retention: "as long as the account; there is none before its address is verified", Where: controlDB,
+		Processor: "the mail server that the operator configured", Promises: []string{"COL-1", "SEC-1", "RET-6", "RGT-2"},
+		Fields: []privacy.Field{
+			{Name: "id", Category: privacy.Technical, Note: "which account"},
+			{Name: "email", Category: privacy.Identity, Note: "the address, as typed"},
+			{Name: "email_key", Category: privacy.Identity, Note: "the address in small letters, to find it"},
+			{Name: "name", Category: privacy.Identity, Note: "the name, if the person gave one"},
+			{Name: "password_hash", Category: privacy.Secret, Note: "salted argon2id hash of the password"},
+			{Name: "password_changed_at", Category: privacy.Technical, Note: "when the password was chosen"},
+			{Name: "verified_at", Category: privacy.Technical, Note: "when the address was proved"},
+			{Name: "created_at", Category: privacy.Technical, Note: "when the account was made"},
+			{Name: "updated_at", Category: privacy.Technical, Note: "when it was changed last"},
+		},
+		Oldest: m.oldest("accounts", "created_at"), Count: m.countRows("accounts"), NoExport: ofPerson, NoErase: ofPerson,
+	}
+}
+
+func (m *Module) loginsCollection() privacy.Collection {
+	c := m.timed("logins", "created_at", LoginLifetime, `last_seen_at <= $2`, LoginIdle)
+	c.Title, c.Subjects = "Logins", "account holders"
+	c.Purpose, c.LegalBasis = "to keep people signed in, and to show them where they are", "contract"
+	c.Retention = "until signing out, 14 days without use, 90 days at most"
+	c.Promises = []string{"COL-1", "COL-15"}
+	c.Fields = []privacy.Field{
+		{Name: "id", Category: privacy.Technical, Note: "which login"},
+		{Name: "account_id", Category: privacy.Technical, Note: "whose"},
+		{Name: "token_hash", Category: privacy.Secret, Note: "SHA-256 of the cookie's 256 random bits"},
+		{Name: "method", Category: privacy.Technical, Note: "how the person signed in"},
+		{Name: "ip", Category: privacy.Network, Note: "from where"},
+		{Name: "user_agent", Category: privacy.Network, Note: "with which browser"},
+		{Name: "created_at", Category: privacy.Technical, Note: "when"},
+		{Name: "last_seen_at", Category: privacy.Technical, Note: "when it was used last, to the minute"},
+		{Name: "expires_at", Category: privacy.Technical, Note: "when it ends at the latest"},
+	}
+	return c
+}
+
+func (m *Module) tokensCollection() privacy.Collection {
+	c := m.timed("identity_tokens", "created_at", tokenAge, `expires_at <= $2`, 0)
+	c.Title, c.Subjects = "Mailed links", "account holders and people who sign up"
+	c.Purpose, c.LegalBasis = "to prove an address: sign-up, password reset, change of address, one-time sign-in", "contract"
+	c.Retention = "until used, 24 hours at most"
+	c.Promises = []string{"COL-1"}
+	c.Fields = []privacy.Field{
+		{Name: "id", Category: privacy.Technical, Note: "which link"},
+		{Name: "purpose", Category: privacy.Technical, Note: "what for"},
+		{Name: "token_hash", Category: privacy.Secret, Note: "SHA-256 of the link's 256 random bits"},
+		{Name: "account_id", Category: privacy.Technical, Note: "whose; nobody's before sign-up is finished"},
+		{Name: "email", Category: privacy.Identity, Note: "the address that it was mailed to"},
+		{Name: "next", Category: privacy.Technical, Note: "the page to go to afterwards"},
+		{Name: "created_at", Category: privacy.Technical, Note: "when"},
+		{Name: "expires_at", Category: privacy.Technical, Note: "until when it works"},
+	}
+	return c
+}
+
+func (m *Module) attemptsCollection() privacy.Collection {
+	c := m.timed("identity_attempts", "first_at", attemptAge, `first_at <= $2`, 24*time.Hour)
+	c.Title, c.Subjects = "Failed sign-ins", "account holders and whoever guesses"
+	c.Purpose, c.LegalBasis = "to slow down guessing of passwords and sending of mail", "legitimate interest"
+	c.Retention = "24 hours"
+	c.Promises = []string{"USE-7", "SEC-5"}
+	c.Fields = []privacy.Field{
+		{Name: "scope", Category: privacy.Technical, Note: "what is counted"},
+		{Name: "subject_hash", Category: privacy.Network, Note: "SHA-256 of a client address, an address or both"},
+		{Name: "failures", Category: privacy.Technical, Note: "how many"},
+		{Name: "first_at", Category: privacy.Technical, Note: "since when"},
+		{Name: "last_at", Category: privacy.Technical, Note: "until when"},
+	}
+	return c
+}
+
+// timed declares a table that is swept by age, and of rows that ended earlier: sooner is SQL about $2, a time that lies
+// by the given distance before now.
+func (m *Module) timed(table, at string, age time.Duration, sooner string, distance time.Duration) privacy.Collection {
+	return privacy.Collection{
+		Name: table, Module: "identity", Where: controlDB, NoExport: ofPerson, NoErase: ofPerson,
+		Oldest: m.oldest(table, at), Count: m.countRows(table),
+		MaxAge: func(context.Context, kernel.WorkspaceID) (time.Duration, error) { return age, nil },
+		Sweep: func(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (n int64, err error) {
+			if ws != "" {
+				return 0, nil
+			}
+			err = m.db.Tx(ctx, func(tx *db.Tx) error {
+				n, err = tx.Exec(ctx, `DELETE FROM `+table+` WHERE `+at+` < $1 OR `+sooner,
+					kernel.Micros(before), kernel.Micros(tx.Now().Add(-distance)))
+				return err
+			})
+			return n, err
+		},
+	}
+}
+
+func (m *Module) oldest(table, at string) func(context.Context, kernel.WorkspaceID) (time.Time, error) {
+	return func(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
+		if ws != "" {
+			return time.Time{}, nil
+		}
+		var us int64
+		err := m.db.QueryRow(ctx, `SELECT coalesce(min(`+at+`), 0) FROM `+table).Scan(&us)
+		return kernel.FromMicros(us), err
+	}
+}
+
+func (m *Module) countRows(table string) func(context.Context, kernel.WorkspaceID) (int64, error) {
+	return func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
+		if ws == "" {
+			err = m.db.QueryRow(ctx, `SELECT count(*) FROM `+table).Scan(&n)
+		}
+		return n, err
+	}
+}

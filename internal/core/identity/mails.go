@@ -1,0 +1,87 @@
+package identity
+
+import "github.com/kept-dev/kept/internal/core/mail"
+
+// The mail types of this module.
+const (
+	mailSignUp          = "sign_up"
+	mailSignUpKnown     = "sign_up_known"
+	mailReset           = "password_reset"
+	mailPasswordChanged = "password_changed"
+	mailEmailChange     = "email_change"
+	mailEmailChanged    = "email_changed"
+)
+
+// MailTypes declares what this module sends, for mail.Deps.Types.
+func MailTypes() []mail.Type {
+	m := &Module{d: Deps{BaseURL: "https://kept.example"}}
+	const sample = "EXAMPLE"
+	return []mail.Type{
+		{ID: mailSignUp, Kind: mail.Transactional, Title: "Sign-up", MaxAge: signUpTTL, Sample: m.signUpContent(sample)},
+		{ID: mailSignUpKnown, Kind: mail.Transactional, Title: "Sign-up with an address that has an account", Sample: m.signUpKnownContent()},
+		{ID: mailReset, Kind: mail.Transactional, Title: "Password reset", MaxAge: resetTTL, Sample: m.resetContent(sample)},
+		{ID: mailPasswordChanged, Kind: mail.Transactional, Title: "Notice: password changed", Sample: m.passwordChangedContent()},
+		{ID: mailEmailChange, Kind: mail.Transactional, Title: "Confirm a new address", MaxAge: emailTTL, Sample: m.emailChangeContent(sample)},
+		{ID: mailEmailChanged, Kind: mail.Transactional, Title: "Notice: address changed", Sample: m.emailChangedContent()},
+	}
+}
+
+func (m *Module) signUpContent(secret string) mail.Content {
+	return mail.Content{
+		Subject: "Finish signing up to Kept",
+		Text:    []string{"Somebody, hopefully you, wants to open an account with this address. Choose a password to finish."},
+		Action:  &mail.Action{Label: "Choose a password", URL: m.url(pathSignUpFinish, secret)},
+		After:   []string{"The link works once, within 24 hours. If it was not you, do nothing: without the link there will be no account."},
+		Why:     "You get this because your address was entered at sign-up.",
+	}
+}
+
+func (m *Module) signUpKnownContent() mail.Content {
+	return mail.Content{
+		Subject: "You have an account with Kept already",
+		Text: []string{"Somebody, hopefully you, wanted to open an account with this address. There is one already, so nothing was changed.",
+			"If you forgot the password, you can reset it at " + m.d.BaseURL + pathReset + "."},
+		Action: &mail.Action{Label: "Sign in", URL: m.d.BaseURL + pathSignIn},
+		After:  []string{"If it was not you, do nothing."},
+		Why:    "You get this because your address was entered at sign-up.",
+	}
+}
+
+func (m *Module) resetContent(secret string) mail.Content {
+	return mail.Content{
+		Subject: "Reset your Kept password",
+		Text:    []string{"Somebody, hopefully you, asked to reset the password of the account with this address."},
+		Action:  &mail.Action{Label: "Choose a new password", URL: m.url(pathResetNew, secret)},
+		After:   []string{"The link works once, within one hour. If it was not you, do nothing: your password stays as it is."},
+		Why:     "You get this because your address was entered at password reset.",
+	}
+}
+
+func (m *Module) passwordChangedContent() mail.Content {
+	return mail.Content{
+		Subject: "Your Kept password was changed",
+		Text:    []string{"The password of your account was changed, and everybody who was signed in with it was signed out."},
+		Action:  &mail.Action{Label: "It was not me: reset the password", URL: m.d.BaseURL + pathReset},
+		After:   []string{"If it was you, there is nothing to do."},
+		Why:     "You get this because it concerns the security of your account.",
+	}
+}
+
+func (m *Module) emailChangeContent(secret string) mail.Content {
+	return mail.Content{
+		Subject: "Confirm your new address for Kept",
+		Text:    []string{"Somebody, hopefully you, wants to use this address for their Kept account."},
+		Action:  &mail.Action{Label: "Confirm the address", URL: m.url(pathEmailConfirm, secret)},
+		After:   []string{"The link works once, within 24 hours. If it was not you, do nothing."},
+		Why:     "You get this because your address was entered in an account's settings.",
+	}
+}
+
+func (m *Module) emailChangedContent() mail.Content {
+	return mail.Content{
+		Subject: "Your Kept account has a new address",
+		Text:    []string{"The address of your account was changed, and this mail goes to the old one. Mail goes to the new address from now on."},
+		After:   []string{"If it was not you, tell the person who runs this server at once."},
+		Why:     "You get this because it concerns the security of your account.",
+	}
+}

@@ -1,0 +1,174 @@
+package identity
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/kept-dev/kept/internal/core/audit"
+	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/db"
+)
+
+// SignIn is what a person types, and from where.
+type SignIn struct {
+	Email, Password string
+	Device          Device
+}
+
+// errNoMatch is the one answer to a wrong password, an unknown address and an account that cannot sign in.
+func errNoMatch() error {
+	return &kernel.Error{Code: kernel.Invalid, Safe: "Address and password do not match. If you have no password here yet, reset it by mail."}
+}
+
+// SignIn checks address and password and begins a login.
+func (m *Module) SignIn(ctx context.Context, in SignIn) (Session, error) {
+	addr, err := ParseAddress(in.Email)
+	if err != nil {
+		return Session{}, err
+	}
+	if in.Password == "" {
+		return Session{}, kernel.InvalidField("password", "Enter your password.")
+	}
+	if len(in.Password) > 4*MaxPassword { // no account has such a one, and hashing it costs
+		return Session{}, errNoMatch()
+	}
+	p, err := m.prove(ctx, attempt{key: addr.Key, ip: parseIP(in.Device.IP)}, in.Password)
+	if err != nil {
+		return Session{}, err
+	}
+	if !p.match {
+		return Session{}, m.refuse(ctx, p, in.Device.IP)
+	}
+	return m.welcome(ctx, p, in)
+}
+
+func parseIP(s string) netip.Addr {
+	ip, _ := netip.ParseAddr(s) // the zero address is a network like any other
+	return ip
+}
+
+// proof is the outcome of comparing a password.
+type proof struct {
+	attempt
+	account Account // zero when the address is unknown
+	match   bool
+	stale   bool // the hash should be made anew
+}
+
+// prove compares a password with that of an address. It holds its place at the gate over the throttle's question and
+// the comparison, so that many guesses at once do not all ask before the first has failed. Known and unknown addresses
+// take the same steps.
+func (m *Module) prove(ctx context.Context, a attempt, password string) (p proof, err error) {
+	leave, err := m.hasher.enter(ctx)
+	if err != nil {
+		return p, err
+	}
+	defer leave()
+	if err := m.allow(ctx, a); err != nil {
+		return p, err
+	}
+	p.attempt = a
+	if p.account, _, err = m.byKey(ctx, a.key); err != nil {
+		return p, err
+	}
+	p.match, p.stale, err = m.hasher.check(password, p.account.passwordHash)
+	p.match = p.match && !p.account.VerifiedAt.IsZero()
+	return p, err
+}
+
+// refuse counts and records a failure.
+func (m *Module) refuse(ctx context.Context, p proof, ip string) error {
+	err := m.db.Tx(ctx, func(tx *db.Tx) error {
+		if err := failed(ctx, tx, p.attempt); err != nil {
+			return err
+		}
+		e := audit.Event{Action: "login.create", Result: audit.Denied, IP: ip}
+		if p.account.ID != "" {
+			e.Target = p.account.target()
+		}
+		return audit.Record(ctx, tx, e)
+	})
+	if err != nil {
+		return err
+	}
+	return errNoMatch()
+}
+
+// welcome begins the login. A hash of an older cost is replaced while the password is at hand.
+func (m *Module) welcome(ctx context.Context, p proof, in SignIn) (s Session, err error) {
+	fresh := ""
+	if p.stale {
+		if fresh, err = m.hasher.hash(ctx, in.Password); err != nil {
+			return s, err
+		}
+	}
+	err = m.db.Tx(ctx, func(tx *db.Tx) error {
+		// The account is read again: a password that was changed meanwhile must not let the old one in.
+		a, err := accountIn(ctx, tx, p.account.ID)
+		if err != nil || a.passwordHash != p.account.passwordHash {
+			return errNoMatch()
+		}
+		if fresh != "" {
+			if _, err := tx.Exec(ctx, `UPDATE accounts SET password_hash = $2 WHERE id = $1`, a.ID, fresh); err != nil {
+				return err
+			}
+		}
+		if err := succeeded(ctx, tx, p.attempt); err != nil {
+			return err
+		}
+		if s, err = m.begin(ctx, tx, a, "password", in.Device); err != nil {
+			return err
+		}
+		return m.recordLogin(ctx, tx, a, s)
+	})
+	return s, err
+}
+
+func (m *Module) recordLogin(ctx context.Context, tx *db.Tx, a Account, s Session) error {
+	return audit.Record(ctx, tx, audit.Event{Actor: a.actor(), Action: "login.create", Target: "login:" + string(s.ID), Detail: s.Method, IP: s.IP})
+}
+
+// CreateOneTimeLink makes an address at which an account can sign in once, within ttl, without a password. Whoever has
+// it is that person: print it to the person's own terminal, or mail it.
+func (m *Module) CreateOneTimeLink(ctx context.Context, account kernel.AccountID, next string, ttl time.Duration) (link string, err error) {
+	err = m.db.Tx(ctx, func(tx *db.Tx) error {
+		a, err := accountIn(ctx, tx, account)
+		if err != nil {
+			return err
+		}
+		secret, err := issue(ctx, tx, token{purpose: forLink, account: a.ID, email: a.Email, next: localPath(next)}, ttl)
+		if err != nil {
+			return err
+		}
+		link = m.url(pathLink, secret)
+		return audit.Record(ctx, tx, audit.Event{Actor: audit.System, Action: "link.create", Target: a.target()})
+	})
+	return link, err
+}
+
+// LinkAddress is whom a one-time link signs in. It does not use the link up.
+func (m *Module) LinkAddress(ctx context.Context, secret string) (string, error) {
+	t, err := m.peek(ctx, forLink, secret)
+	return t.email, err
+}
+
+// SignInByLink uses a one-time link up and begins a login. next is where the link leads.
+func (m *Module) SignInByLink(ctx context.Context, secret string, d Device) (s Session, next string, err error) {
+	err = m.db.Tx(ctx, func(tx *db.Tx) error {
+		t, err := consume(ctx, tx, forLink, secret)
+		if err != nil {
+			return err
+		}
+		a, err := accountIn(ctx, tx, t.account)
+		if err != nil {
+			return err
+		}
+		next = t.next
+		if s, err = m.begin(ctx, tx, a, "link", d); err != nil {
+			return err
+		}
+		return m.recordLogin(ctx, tx, a, s)
+	})
+	return s, next, err
+}

@@ -1,0 +1,161 @@
+package identity
+
+import (
+	"embed"
+	"errors"
+	"net/http"
+
+	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/httpx"
+	"github.com/kept-dev/kept/internal/platform/httpx/respond"
+	"github.com/kept-dev/kept/internal/ui"
+)
+
+//go:embed templates/*.html
+var templates embed.FS
+
+// The addresses of the module's pages. Mails have some of them.
+const (
+	pathSignIn       = "/sign-in"
+	pathLink         = "/sign-in/link"
+	pathSignOut      = "/sign-out"
+	pathSignUp       = "/sign-up"
+	pathSignUpFinish = "/sign-up/finish"
+	pathReset        = "/reset-password"
+	pathResetNew     = "/reset-password/new"
+	pathAccount      = "/account"
+	pathEmailConfirm = "/account/email/confirm"
+)
+
+// Routes is the module's part of the route table.
+func (m *Module) Routes() []httpx.Route {
+	page := func(path string, access httpx.Access, h httpx.Handler) httpx.Route {
+		return httpx.Route{Method: "GET", Path: path, Handler: h, Access: access, Rate: httpx.RatePage}
+	}
+	form := func(path string, access httpx.Access, rate httpx.RateClass, audit string, h httpx.Handler) httpx.Route {
+		return httpx.Route{Method: "POST", Path: path, Handler: h, Access: access, Rate: rate, Audit: audit, MaxBody: 64 << 10}
+	}
+	return []httpx.Route{
+		page(pathSignIn, httpx.Public, m.signInPage),
+		form(pathSignIn, httpx.Public, httpx.RateAuth, "login.create", m.signIn),
+		page(pathLink, httpx.Public, m.linkPage),
+		form(pathLink, httpx.Public, httpx.RateAuth, "login.create", m.signInByLink),
+		form(pathSignOut, httpx.Public, httpx.RateWrite, "login.end", m.signOut),
+		page(pathSignUp, httpx.Public, m.signUpPage),
+		form(pathSignUp, httpx.Public, httpx.RateMail, "account.sign_up", m.signUp),
+		page(pathSignUpFinish, httpx.Public, m.finishPage),
+		form(pathSignUpFinish, httpx.Public, httpx.RateAuth, "account.create", m.finish),
+		page(pathReset, httpx.Public, m.resetPage),
+		form(pathReset, httpx.Public, httpx.RateMail, "password.reset_request", m.reset),
+		page(pathResetNew, httpx.Public, m.resetNewPage),
+		form(pathResetNew, httpx.Public, httpx.RateAuth, "password.reset", m.resetNew),
+		page(pathAccount, httpx.SignedIn, m.accountPage),
+		form(pathAccount+"/name", httpx.SignedIn, httpx.RateWrite, "account.rename", m.rename),
+		form(pathAccount+"/email", httpx.SignedIn, httpx.RateMail, "email.change_request", m.changeEmail),
+		page(pathEmailConfirm, httpx.Public, m.confirmPage),
+		form(pathEmailConfirm, httpx.Public, httpx.RateAuth, "email.change", m.confirm),
+		form(pathAccount+"/password", httpx.SignedIn, httpx.RateAuth, "password.change", m.changePassword),
+		form(pathAccount+"/logins/{id}/end", httpx.SignedIn, httpx.RateWrite, "login.end", m.endLogin),
+		form(pathAccount+"/logins/end-others", httpx.SignedIn, httpx.RateWrite, "login.end_others", m.endOthers),
+	}
+}
+
+// Nav is the module's part of the navigation.
+func (m *Module) Nav() []ui.NavItem {
+	return []ui.NavItem{{App: "account", Label: "Account", Href: pathAccount, Icon: "user", Order: 10}}
+}
+
+// cardView is the body of the narrow pages: one form, and what stands around it.
+type cardView struct {
+	Text  []string
+	Form  *ui.Form
+	Links []ui.Link
+}
+
+func (m *Module) card(w http.ResponseWriter, r *http.Request, status int, title, lead string, v cardView) error {
+	return m.pages.Render(w, r, status, "card", ui.Page{Title: title, Lead: lead, Shape: ui.ShapeCenter, Body: v})
+}
+
+// cardPage is what shows a card again after a refused form: its title, its lead and the form with the values kept.
+type cardPage struct {
+	title, lead string
+	view        cardView
+}
+
+// again shows the card with what was wrong, when that is something that the person can mend; any other error passes.
+func (m *Module) again(w http.ResponseWriter, r *http.Request, p cardPage, err error) error {
+	form, status, ok := refused(w, *p.view.Form, err)
+	if !ok {
+		return err
+	}
+	p.view.Form = &form
+	return m.card(w, r, status, p.title, p.lead, p.view)
+}
+
+// refused puts an error into a form. ok is false for errors that are not about what was typed.
+func refused(w http.ResponseWriter, form ui.Form, err error) (_ ui.Form, status int, ok bool) {
+	var e *kernel.Error
+	if !errors.As(err, &e) {
+		return form, 0, false
+	}
+	switch e.Code {
+	case kernel.Invalid, kernel.Limited, kernel.Conflict:
+	default:
+		return form, 0, false
+	}
+	respond.SetRetryAfter(w.Header(), e)
+	if form = form.WithErrors(e.Fields); len(form.Invalid()) == 0 {
+		form.Error = e.Safe
+	}
+	return form, respond.Status(e.Code), true
+}
+
+// deadLink is the page of a mailed link that works no more.
+func (m *Module) deadLink(w http.ResponseWriter, r *http.Request, err error, again ui.Link) error {
+	if !errors.Is(err, errDeadLink) {
+		return err
+	}
+	return m.card(w, r, http.StatusNotFound, "This link works no more", "It has been used already, or it is too old.",
+		cardView{Links: []ui.Link{again, {Label: "Sign in", Href: pathSignIn}}})
+}
+
+func parseForm(r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return kernel.Wrap(err, kernel.Malformed, "The form could not be read.")
+	}
+	return nil
+}
+
+func device(r *http.Request) Device {
+	d := Device{UserAgent: r.UserAgent(), Token: httpx.SessionToken(r)}
+	if ip := httpx.ClientIP(r.Context()); ip.IsValid() {
+		d.IP = ip.String()
+	}
+	return d
+}
+
+// enter gives the browser its login and sends it on.
+func (m *Module) enter(w http.ResponseWriter, r *http.Request, s Session, next string) error {
+	httpx.SetSession(w, r, s.Token, LoginLifetime)
+	if next = localPath(next); next == "" {
+		next = m.d.Start
+	}
+	return respond.SeeOther(w, r, next)
+}
+
+func hidden(name, value string) []ui.Param {
+	if value == "" {
+		return nil
+	}
+	return []ui.Param{{Name: name, Value: value}}
+}
+
+func emailField(value string, focus bool) ui.Field {
+	return ui.Field{Name: "email", Label: "E-mail address", Kind: "email", Value: value, Autocomplete: "username",
+		Required: true, Autofocus: focus, MaxLength: maxAddress}
+}
+
+func newPasswordField(name, label string) ui.Field {
+	return ui.Field{Name: name, Label: label, Kind: "password", Autocomplete: "new-password", Required: true,
+		MinLength: MinPassword, Hint: "At least 10 characters. A few words with spaces are easy to remember."}
+}

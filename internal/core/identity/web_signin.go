@@ -1,0 +1,92 @@
+package identity
+
+import (
+	"net/http"
+
+	"github.com/kept-dev/kept/internal/platform/httpx"
+	"github.com/kept-dev/kept/internal/platform/httpx/respond"
+	"github.com/kept-dev/kept/internal/ui"
+)
+
+func (m *Module) signInCard(email, next string) cardPage {
+	v := cardView{Form: &ui.Form{Action: pathSignIn, Submit: "Sign in", Hidden: hidden("next", next), Fields: []ui.Field{
+		emailField(email, email == ""),
+		{Name: "password", Label: "Password", Kind: "password", Autocomplete: "current-password", Required: true, Autofocus: email != ""},
+	}}, Links: []ui.Link{{Label: "Forgot the password?", Href: pathReset}}}
+	if !m.d.ClosedSignUp {
+		v.Links = append(v.Links, ui.Link{Label: "Open an account", Href: withNext(pathSignUp, next)})
+	}
+	return cardPage{title: "Sign in", view: v}
+}
+
+func withNext(path, next string) string {
+	if next == "" {
+		return path
+	}
+	out, err := ui.WithQuery(path, "next", next)
+	if err != nil {
+		return path
+	}
+	return out
+}
+
+func (m *Module) signInPage(w http.ResponseWriter, r *http.Request) error {
+	next := localPath(r.URL.Query().Get("next"))
+	if !httpx.ActorOf(r.Context()).Anonymous() {
+		if next == "" {
+			next = m.d.Start
+		}
+		return respond.SeeOther(w, r, next)
+	}
+	p := m.signInCard("", next)
+	if r.URL.Query().Get("done") == "reset" {
+		p.lead = "The new password is set. Sign in with it."
+	}
+	return m.card(w, r, http.StatusOK, p.title, p.lead, p.view)
+}
+
+func (m *Module) signIn(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
+	}
+	f := r.PostForm
+	next := localPath(f.Get("next"))
+	s, err := m.SignIn(r.Context(), SignIn{Email: f.Get("email"), Password: f.Get("password"), Device: device(r)})
+	if err != nil {
+		return m.again(w, r, m.signInCard(f.Get("email"), next), err)
+	}
+	return m.enter(w, r, s, next)
+}
+
+func (m *Module) signOut(w http.ResponseWriter, r *http.Request) error {
+	if token := httpx.SessionToken(r); token != "" {
+		if err := m.SignOut(r.Context(), token); err != nil {
+			return err
+		}
+	}
+	httpx.ClearSession(w, r)
+	w.Header().Set("Clear-Site-Data", `"cache"`)
+	return respond.SeeOther(w, r, pathSignIn)
+}
+
+// linkPage asks for a click, because programs that look at links in mails and chats must not use this one up.
+func (m *Module) linkPage(w http.ResponseWriter, r *http.Request) error {
+	secret := r.URL.Query().Get("token")
+	email, err := m.LinkAddress(r.Context(), secret)
+	if err != nil {
+		return m.deadLink(w, r, err, ui.Link{Label: "Reset the password", Href: pathReset})
+	}
+	return m.card(w, r, http.StatusOK, "Sign in", "This link works once, for "+email+".",
+		cardView{Form: &ui.Form{Action: pathLink, Submit: "Sign in", Hidden: hidden("token", secret)}})
+}
+
+func (m *Module) signInByLink(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
+	}
+	s, next, err := m.SignInByLink(r.Context(), r.PostForm.Get("token"), device(r))
+	if err != nil {
+		return m.deadLink(w, r, err, ui.Link{Label: "Reset the password", Href: pathReset})
+	}
+	return m.enter(w, r, s, next)
+}
