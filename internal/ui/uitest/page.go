@@ -43,8 +43,8 @@ func (p *Page) Dark(t testing.TB, dark bool) {
 	}})
 }
 
-// Scripts switches JavaScript on or off for the addresses opened from now on.
-// Eval does not work while it is off.
+// Scripts switches the JavaScript of pages on or off for the addresses opened
+// from now on. Eval works all the same.
 func (p *Page) Scripts(t testing.TB, on bool) {
 	t.Helper()
 	call(t, p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
@@ -68,18 +68,43 @@ func (p *Page) Run(t testing.TB, statements string) {
 	Eval[bool](t, p, "(async () => { "+statements+"; return true })()")
 }
 
-// Wait waits until an expression is true.
+// Wait waits until an expression is true, on this document or on the one that
+// a click has led to.
 func (p *Page) Wait(t testing.TB, expression string) {
 	t.Helper()
-	// Polling runs in the page and would need to compile a string there.
-	Eval[bool](t, p, fmt.Sprintf(`new Promise((done, fail) => {
+	// Polling by chromedp would compile a string in the page.
+	poll := fmt.Sprintf(`new Promise(done => {
 		const end = Date.now() + %d, test = () => Boolean(%s);
 		(function again() {
-			if (test()) done(true);
-			else if (Date.now() > end) fail(new Error("timed out waiting for " + test));
+			let ok = false;
+			try { ok = test() } catch {}
+			if (ok || Date.now() > end) done(ok);
 			else setTimeout(again, 20);
 		})();
-	})`, (patience/2).Milliseconds(), expression))
+	})`, (patience / 2).Milliseconds(), expression)
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	for {
+		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](poll, chromedp.EvalAwaitPromise))
+		switch {
+		case err == nil && ok:
+			return
+		case err == nil:
+			t.Fatalf("never true: %s", expression)
+		case ctx.Err() != nil || !gone(err):
+			t.Fatalf("waiting for %s: %v", expression, err)
+		}
+	}
+}
+
+// gone reports whether an evaluation ended because its document did.
+func gone(err error) bool {
+	for _, text := range []string{"navigated or closed", "context was destroyed", "Cannot find context", "Promise was collected"} {
+		if strings.Contains(err.Error(), text) {
+			return true
+		}
+	}
+	return false
 }
 
 // Text is the visible text of the first element that matches.
@@ -153,7 +178,17 @@ func (p *Page) Screenshot(t testing.TB, path string, width int64, dark bool) {
 	p.Size(t, width, 900)
 	p.Dark(t, dark)
 	p.Run(t, "await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-	png := Get(t, p, chromedp.FullScreenshot(100))
+	write(t, path, Get(t, p, chromedp.FullScreenshot(100)))
+}
+
+// View writes a picture of what is in view now.
+func (p *Page) View(t testing.TB, path string) {
+	t.Helper()
+	write(t, path, Get(t, p, chromedp.CaptureScreenshot()))
+}
+
+func write(t testing.TB, path string, png []byte) {
+	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
