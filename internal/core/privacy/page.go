@@ -93,7 +93,7 @@ func moduleViews(dataMap *Map) []moduleView {
 	for _, c := range dataMap.Collections() {
 		v := byModule[c.Module]
 		if v == nil {
-			v = &moduleView{ID: "module-" + slug(c.Module), Title: c.Module}
+			v = &moduleView{ID: "module-" + slug(c.Module), Title: capital(c.Module)}
 			byModule[c.Module] = v
 			order = append(order, v)
 		}
@@ -113,6 +113,13 @@ func rank(c collectionView) int {
 		return 0
 	}
 	return 1
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // slug makes a name fit for an id in HTML.
