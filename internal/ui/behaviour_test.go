@@ -185,3 +185,35 @@ func TestOtherPages(t *testing.T) {
 	page.Axe(t)
 	shot(t, page, "navigation")
 }
+
+func TestPartsThatFailLeaveThePageAlone(t *testing.T) {
+	t.Parallel()
+	page := uitest.Start(t).Open(t, serve(t)+"/ui")
+	click := func(path string) {
+		page.Run(t, fmt.Sprintf(`const a = document.createElement("a"); a.id = "probe"; a.href = %q; a.textContent = "probe";
+			for (const [k, v] of Object.entries({"hx-get": %[1]q, "hx-target": "#gallery-list", "hx-swap": "outerMorph"})) a.setAttribute(k, v);
+			document.getElementById("probe")?.remove(); document.querySelector("h1").after(a); htmx.process(a)`, path))
+		page.Click(t, "#probe")
+	}
+	click("/broken")
+	page.Wait(t, `document.querySelector("#toasts .toast-bad")?.textContent.includes("Something went wrong")`)
+	if !page.Has(t, "#gallery-list table") {
+		t.Error("the list is gone")
+	}
+	click("/ended")
+	page.Wait(t, `location.pathname === "/sign-in" && document.querySelector("h1")?.textContent === "Please sign in"`)
+}
+
+// Strings that htmx would compile are refused, by us and by the policy.
+func TestNothingIsCompiled(t *testing.T) {
+	t.Parallel()
+	page := uitest.Start(t).Open(t, serve(t)+"/ui")
+	page.Run(t, `const b = document.createElement("button"); b.id = "probe"; b.textContent = "probe";
+		b.setAttribute("hx-on:click", "window.compiled = true"); b.setAttribute("hx-get", "js:window.compiled = true");
+		document.querySelector("h1").after(b); htmx.process(b)`)
+	page.Click(t, "#probe")
+	page.Wait(t, `document.readyState === "complete"`)
+	if uitest.Eval[bool](t, page, `"compiled" in window`) {
+		t.Error("htmx compiled a string")
+	}
+}

@@ -22,6 +22,17 @@ func serve(t *testing.T) string {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ui", u.Gallery)
 	mux.Handle(ui.AssetPrefix, u.Assets())
+	mux.Handle("/ended", http.RedirectHandler("/sign-in", http.StatusSeeOther))
+	mux.HandleFunc("/sign-in", func(w http.ResponseWriter, r *http.Request) {
+		if err := u.Error(w, r, ui.ErrorView{Status: http.StatusUnauthorized}); err != nil {
+			t.Error(err)
+		}
+	})
+	mux.HandleFunc("/broken", func(w http.ResponseWriter, r *http.Request) {
+		if err := u.Error(w, r, ui.ErrorView{Status: http.StatusInternalServerError}); err != nil {
+			t.Error(err)
+		}
+	})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", ui.ContentSecurityPolicy)
 		mux.ServeHTTP(w, r)

@@ -158,7 +158,14 @@ func (p *Page) URL(t testing.TB) string {
 // sticks out.
 func (p *Page) FitsWidth(t testing.TB) {
 	t.Helper()
-	wide := Eval[[]string](t, p, `(() => {
+	if wide := p.sideways(t); len(wide) > 0 {
+		t.Errorf("the page scrolls sideways:\n  %s", strings.Join(wide, "\n  "))
+	}
+}
+
+func (p *Page) sideways(t testing.TB) []string {
+	t.Helper()
+	return Eval[[]string](t, p, `(() => {
 		const root = document.documentElement, w = root.clientWidth, content = Math.max(root.scrollWidth, document.body.scrollWidth);
 		const shown = visualViewport.width * visualViewport.scale;
 		if (content <= w && w <= shown + 1) return [];
@@ -166,9 +173,6 @@ func (p *Page) FitsWidth(t testing.TB) {
 			.slice(0, 12).map(e => e.tagName.toLowerCase() + "." + e.getAttribute("class") + " ends at " + Math.round(e.getBoundingClientRect().right))
 			.concat("viewport " + w + ", content " + content);
 	})()`)
-	if len(wide) > 0 {
-		t.Errorf("the page scrolls sideways:\n  %s", strings.Join(wide, "\n  "))
-	}
 }
 
 // Screenshot writes a picture of the whole page as PNG at a width, in light

@@ -2,7 +2,6 @@ declare module "*/htmx.esm.js" {
   const htmx: {
     registerExtension(name: string, extension: object): void;
     ajax(verb: string, path: string, options: object): Promise<void>;
-    process(node: Element): void;
   };
   export default htmx;
 }

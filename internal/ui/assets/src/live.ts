@@ -127,7 +127,7 @@ class Live extends HTMLElement {
       this.#timer = window.setTimeout(() => this.#refresh(), atMost);
       return;
     }
-    await refresh(target);
+    await refresh(target, this);
     this.#announce();
     this.dispatchEvent(new CustomEvent("kept:refreshed", { bubbles: true }));
   }

@@ -52,9 +52,15 @@ function arm(el: HTMLElement): void {
 
 document.querySelectorAll<HTMLElement>("#toasts .toast").forEach(arm);
 // The server sends a toast in the HX-Trigger header.
-document.addEventListener("kept:toast", (e) => toast((e as CustomEvent<Toast>).detail));
+document.addEventListener("kept:toast", (e) => {
+  if (!quiet(e.target)) toast((e as CustomEvent<Toast>).detail);
+});
 document.addEventListener("htmx:error", (e) => {
-  const detail = (e as CustomEvent).detail;
-  if (detail?.ctx?.sourceElement?.closest?.("kept-live, [data-kept-quiet]")) return;
+  if (quiet((e as CustomEvent).detail?.ctx?.sourceElement)) return;
   toast({ tone: "bad", text: "The server could not be reached. Check the connection and try again." });
 });
+
+// Live updates try again by themselves and must not fill the screen.
+function quiet(source: unknown): boolean {
+  return source instanceof Element && source.closest("kept-live") !== null;
+}
