@@ -32,6 +32,7 @@ type App struct {
 	logger *slog.Logger
 	clock  kernel.Clock
 	rates  map[httpx.RateClass]httpx.Limit
+	extra  []Module
 
 	control *db.DB     // accounts, settings, indexes
 	jobs    *db.DB     // the job log and its projections; on PostgreSQL the same database
@@ -67,6 +68,9 @@ func WithLogger(l *slog.Logger) Option { return func(a *App) { a.logger = l } }
 
 // WithRates replaces limits of single classes; the others keep theirs.
 func WithRates(rates map[httpx.RateClass]httpx.Limit) Option { return func(a *App) { a.rates = rates } }
+
+// WithModule adds a module after all others, for tests of the composition. Its schema is in the control database.
+func WithModule(m Module) Option { return func(a *App) { a.extra = append(a.extra, m) } }
 
 // New opens everything that a server needs and brings the schema up to date, but answers no request yet. On SQLite it
 // takes the data directory for this process: a second server there is refused. After an error nothing is left open.

@@ -13,7 +13,6 @@ import (
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/platform/httpx/accesslog"
-	"github.com/kept-dev/kept/internal/platform/seal"
 	"github.com/kept-dev/kept/internal/ui"
 )
 
@@ -56,6 +55,9 @@ func (a *App) buildModules(context.Context) error {
 		{sealModule{a.keys}, a.control},
 		{accessLogModule{a.access, a.cfg.AccessLogDays}, a.control},
 	}
+	for _, m := range a.extra {
+		a.modules = append(a.modules, mounted{m, a.control})
+	}
 	for _, m := range a.modules {
 		if p, ok := m.Module.(navigator); ok {
 			a.nav = append(a.nav, p.Nav()...)
@@ -63,11 +65,6 @@ func (a *App) buildModules(context.Context) error {
 	}
 	return a.registerModuleMetrics()
 }
-
-// sealModule gives the table of wrapped keys its place among the modules.
-type sealModule struct{ *seal.Keys }
-
-func (sealModule) Name() string { return "seal" }
 
 func (a *App) checkApps() error {
 	for _, name := range a.cfg.Apps {
@@ -113,6 +110,11 @@ func (a *App) startModules(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Databases are the databases by the names that collections use.
+func (a *App) Databases() []privacy.Database {
+	return []privacy.Database{{Where: "control database", DB: a.control}, {Where: "jobs database", DB: a.jobs}}
 }
 
 // Collections is the data map: what every module declares to store.

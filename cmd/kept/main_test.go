@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// asMain makes the test binary be kept, so that tests run the real process.
+const asMain = "KEPT_TEST_AS_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asMain) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd.Env = append(os.Environ(), asMain+"=1")
+	return cmd
+}
+
+func TestServeUntilItIsTold(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		cmd := command(t, "serve", "--data", t.TempDir(), "--addr", "127.0.0.1:0", "--log-format", "json")
+		stderr, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		log := bufio.NewReader(stderr)
+		url := readyURL(t, log)
+		res, err := http.Get(url + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			t.Errorf("readyz: %d", res.StatusCode)
+		}
+		if err := cmd.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		rest, err := io.ReadAll(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("after %v: %v\n%s", signal, err, rest)
+		}
+	}
+}
+
+// readyURL reads the log up to the line that says where the server listens.
+func readyURL(t *testing.T, log *bufio.Reader) string {
+	t.Helper()
+	address := regexp.MustCompile(`"msg":"kept is ready","url":"([^"]+)","data":"/[^"]+","key":"/[^"]+instance.key"`)
+	for {
+		line, err := log.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the server ended before it was ready: %v", err)
+		}
+		if m := address.FindStringSubmatch(line); m != nil {
+			return m[1]
+		}
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		args, want string
+		code       int
+	}{
+		{"version", `^kept \S+ go1\.\S+ \w+/\w+\n$`, 0},
+		{"serve --help", `--data=DIR[\s\S]*\$KEPT_DATA`, 0},
+		{"srve", `kept: unexpected argument srve, did you mean "serve"\?`, 1},
+		{"serve --adr x", `unknown flag --adr, did you mean "--addr"\?`, 1},
+		{"serve --config /does/not/exist", `kept: --config: open /does/not/exist`, 1},
+		{"serve --log-level loud", `KEPT_LOG_LEVEL`, 1},
+	} {
+		var output bytes.Buffer
+		code := run(t.Context(), strings.Fields(test.args), nil, &output, &output)
+		if code != test.code || !regexp.MustCompile(test.want).MatchString(output.String()) {
+			t.Errorf("%s: code %d\n%s", test.args, code, output.String())
+		}
+	}
+}
