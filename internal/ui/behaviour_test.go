@@ -12,9 +12,8 @@ import (
 	"github.com/kept-dev/kept/internal/ui/uitest"
 )
 
-func TestFiltersLiveInTheAddress(t *testing.T) {
-	t.Parallel()
-	page := uitest.Start(t).Open(t, serve(t)+"/ui?sort=name")
+func testFiltersLiveInTheAddress(t *testing.T, b *uitest.Browser, url string) {
+	page := b.Open(t, url+"/ui?sort=name")
 	page.Fill(t, "#gallery-list-q", "charge")
 	page.Wait(t, `location.search === "?q=charge&sort=name" || location.search === "?sort=name&q=charge"`)
 	page.Wait(t, `[...document.querySelectorAll("#gallery-list tbody th a")].every(a => a.textContent === "charge-card")`)
@@ -30,9 +29,8 @@ func TestFiltersLiveInTheAddress(t *testing.T) {
 	page.Wait(t, `new URLSearchParams(location.search).get("sort") === "name" && document.querySelector("[aria-sort=ascending]")?.textContent === "Job"`)
 }
 
-func TestLiveUpdatesKeepWhatIsOpen(t *testing.T) {
-	t.Parallel()
-	page := uitest.Start(t).Open(t, serve(t)+"/ui")
+func testLiveUpdatesKeepWhatIsOpen(t *testing.T, b *uitest.Browser, url string) {
+	page := b.Open(t, url+"/ui")
 	page.Run(t, `document.querySelector("#data details:not([open])").open = true;
 		window.before = document.querySelector("#gallery-stats .stat:last-child .stat-value").textContent;
 		window.node = document.querySelector("#gallery-stats")`)
@@ -50,10 +48,9 @@ func TestLiveUpdatesKeepWhatIsOpen(t *testing.T) {
 	}
 }
 
-func TestThemeIsChosenAndKept(t *testing.T) {
-	t.Parallel()
-	url := serve(t) + "/ui"
-	page := uitest.Start(t).Open(t, url)
+func testThemeIsChosenAndKept(t *testing.T, b *uitest.Browser, url string) {
+	url += "/ui"
+	page := b.Open(t, url)
 	ground := `getComputedStyle(document.body).backgroundColor`
 	light := uitest.Eval[string](t, page, ground)
 	page.Click(t, "summary[aria-label='Account and settings']")
@@ -70,9 +67,8 @@ func TestThemeIsChosenAndKept(t *testing.T) {
 	page.Press(t, kb.Escape)
 }
 
-func TestMenusAndDialogs(t *testing.T) {
-	t.Parallel()
-	page := uitest.Start(t).Open(t, serve(t)+"/ui")
+func testMenusAndDialogs(t *testing.T, b *uitest.Browser, url string) {
+	page := b.Open(t, url+"/ui")
 	page.Click(t, "summary[aria-label='Account and settings']")
 	page.Wait(t, `document.querySelectorAll("details[data-kept-menu][open]").length === 1`)
 	page.Axe(t)
@@ -90,9 +86,8 @@ func TestMenusAndDialogs(t *testing.T) {
 	}
 }
 
-func TestToastsComeByHeader(t *testing.T) {
-	t.Parallel()
-	page := uitest.Start(t).Open(t, serve(t)+"/ui")
+func testToastsComeByHeader(t *testing.T, b *uitest.Browser, url string) {
+	page := b.Open(t, url+"/ui")
 	page.Click(t, "button[value=bad]")
 	page.Wait(t, `document.querySelector("#toasts [aria-live=assertive] .toast-bad")`)
 	page.Click(t, "button[value=good]")
@@ -103,9 +98,8 @@ func TestToastsComeByHeader(t *testing.T) {
 	page.Wait(t, `!document.querySelector(".toast-bad")`)
 }
 
-func TestFailedSubmitMovesTheFocus(t *testing.T) {
-	t.Parallel()
-	page := uitest.Start(t).Open(t, serve(t)+"/ui")
+func testFailedSubmitMovesTheFocus(t *testing.T, b *uitest.Browser, url string) {
+	page := b.Open(t, url+"/ui")
 	page.Fill(t, "#f-email", "ada@example.com")
 	page.Fill(t, "#f-password", "secret")
 	page.Click(t, "kept-password button")
@@ -122,9 +116,8 @@ func TestFailedSubmitMovesTheFocus(t *testing.T) {
 	page.Axe(t)
 }
 
-func TestTimesAreInTheViewersZone(t *testing.T) {
-	t.Parallel()
-	page := uitest.Start(t).Open(t, serve(t)+"/ui")
+func testTimesAreInTheViewersZone(t *testing.T, b *uitest.Browser, url string) {
+	page := b.Open(t, url+"/ui")
 	got := uitest.Eval[[]string](t, page, `(() => { const e = document.querySelector("time[data-kept-time=full]"); return [e.textContent, e.title, e.dateTime] })()`)
 	want := uitest.Eval[string](t, page, `new Date(document.querySelector("time[data-kept-time=full]").dateTime).toLocaleString("sv-SE", {timeZone: "Europe/Berlin"})`)
 	if got[0] != want || !strings.HasPrefix(got[1], want+".") || !strings.Contains(got[1], " UTC+") {
@@ -132,9 +125,8 @@ func TestTimesAreInTheViewersZone(t *testing.T) {
 	}
 }
 
-func TestChartDrawsFromItsTable(t *testing.T) {
-	t.Parallel()
-	page := uitest.Start(t).Open(t, serve(t)+"/ui")
+func testChartDrawsFromItsTable(t *testing.T, b *uitest.Browser, url string) {
+	page := b.Open(t, url+"/ui")
 	page.Wait(t, `document.querySelector("#chart-time canvas")?.width > 100`)
 	if !uitest.Eval[bool](t, page, `document.getElementById(document.querySelector("#chart-time kept-chart").getAttribute("aria-details")).rows.length === 49`) {
 		t.Error("the chart does not point to its table")
@@ -145,10 +137,8 @@ func TestChartDrawsFromItsTable(t *testing.T) {
 }
 
 // The page must do its work where scripts do not run.
-func TestWithoutScripts(t *testing.T) {
-	t.Parallel()
-	url := serve(t)
-	page := uitest.Start(t).Open(t, "about:blank")
+func testWithoutScripts(t *testing.T, b *uitest.Browser, url string) {
+	page := b.Open(t, "about:blank")
 	page.Scripts(t, false)
 	page.Go(t, url+"/ui")
 	page.Size(t, 390, 900)
@@ -167,10 +157,8 @@ func shot(t *testing.T, page *uitest.Page, name string) {
 }
 
 // Frames other than the usual one, in both sizes and schemes.
-func TestOtherPages(t *testing.T) {
-	t.Parallel()
-	url := serve(t)
-	page := uitest.Start(t).Open(t, url+"/ui?error=404")
+func testOtherPages(t *testing.T, b *uitest.Browser, url string) {
+	page := b.Open(t, url+"/ui?error=404")
 	for _, at := range [][2]string{{"error", "/ui?error=500"}, {"question", "/ui?question=1"}, {"empty", "/ui?q=nothing"}} {
 		for _, look := range looks {
 			page.Size(t, look.width, 900)
@@ -186,9 +174,8 @@ func TestOtherPages(t *testing.T) {
 	shot(t, page, "navigation")
 }
 
-func TestPartsThatFailLeaveThePageAlone(t *testing.T) {
-	t.Parallel()
-	page := uitest.Start(t).Open(t, serve(t)+"/ui")
+func testPartsThatFailLeaveThePageAlone(t *testing.T, b *uitest.Browser, url string) {
+	page := b.Open(t, url+"/ui")
 	click := func(path string) {
 		page.Run(t, fmt.Sprintf(`const a = document.createElement("a"); a.id = "probe"; a.href = %q; a.textContent = "probe";
 			for (const [k, v] of Object.entries({"hx-get": %[1]q, "hx-target": "#gallery-list", "hx-swap": "outerMorph"})) a.setAttribute(k, v);
@@ -205,9 +192,8 @@ func TestPartsThatFailLeaveThePageAlone(t *testing.T) {
 }
 
 // Strings that htmx would compile are refused, by us and by the policy.
-func TestNothingIsCompiled(t *testing.T) {
-	t.Parallel()
-	page := uitest.Start(t).Open(t, serve(t)+"/ui")
+func testNothingIsCompiled(t *testing.T, b *uitest.Browser, url string) {
+	page := b.Open(t, url+"/ui")
 	page.Run(t, `const b = document.createElement("button"); b.id = "probe"; b.textContent = "probe";
 		b.setAttribute("hx-on:click", "window.compiled = true"); b.setAttribute("hx-get", "js:window.compiled = true");
 		document.querySelector("h1").after(b); htmx.process(b)`)

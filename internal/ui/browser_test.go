@@ -62,9 +62,34 @@ var looks = []struct {
 	dark  bool
 }{{1280, false}, {1280, true}, {390, false}, {390, true}}
 
-func TestGalleryInChromium(t *testing.T) {
+// One Chromium serves all tests; each tab has a profile of its own.
+func TestInChromium(t *testing.T) {
 	t.Parallel()
-	page := uitest.Start(t).Open(t, serve(t)+"/ui")
+	browser, url := uitest.Start(t), serve(t)
+	for name, test := range map[string]func(*testing.T, *uitest.Browser, string){
+		"gallery":                              testGallery,
+		"filters live in the address":          testFiltersLiveInTheAddress,
+		"live updates keep what is open":       testLiveUpdatesKeepWhatIsOpen,
+		"theme is chosen and kept":             testThemeIsChosenAndKept,
+		"menus and dialogs":                    testMenusAndDialogs,
+		"toasts come by header":                testToastsComeByHeader,
+		"failed submit moves the focus":        testFailedSubmitMovesTheFocus,
+		"times are in the viewers zone":        testTimesAreInTheViewersZone,
+		"chart draws from its table":           testChartDrawsFromItsTable,
+		"without scripts":                      testWithoutScripts,
+		"other pages":                          testOtherPages,
+		"parts that fail leave the page alone": testPartsThatFailLeaveThePageAlone,
+		"nothing is compiled":                  testNothingIsCompiled,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, browser, url)
+		})
+	}
+}
+
+func testGallery(t *testing.T, b *uitest.Browser, url string) {
+	page := b.Open(t, url+"/ui")
 	page.Wait(t, `document.querySelector("kept-chart canvas")`)
 	for _, look := range looks {
 		t.Run(fmt.Sprintf("%d dark=%v", look.width, look.dark), func(t *testing.T) {

@@ -23,7 +23,7 @@ import (
 
 // patience bounds every single step, so that a page that never gets ready
 // fails its test and not the whole run.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // Browser is one headless Chromium with an empty profile.
 type Browser struct {
@@ -83,12 +83,12 @@ type Page struct {
 	exceptions []string
 }
 
-// Open opens an address in a new tab of 1280 × 900 in light colours, and
+// Open opens an address in a new tab, with a profile of its own, of 1280 × 900 in light colours, and
 // waits until it has loaded. When the test ends it fails if there was a
 // policy violation or an uncaught exception.
 func (b *Browser) Open(t testing.TB, url string) *Page {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(b.ctx)
+	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
 	p := &Page{ctx: ctx}
 	// The first run opens the tab, which lives as long as its context, so it
