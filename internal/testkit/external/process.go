@@ -15,14 +15,16 @@ import (
 
 // leash is the program between us and a server. It ends the server when its
 // own standard input does, which happens however we end: return, panic,
-// time-out or kill -9. A test binary has no exit hook that could do as much.
+// time-out or kill -9. A test binary has no exit hook that could do as much. It
+// asks the server again and again, because one that is still being set up may
+// not listen yet.
 const leash = `
 dir=$1 signal=$2
 shift 2
 exec 3<&0
 "$@" </dev/null 3<&- &
 server=$!
-{ cat <&3 >/dev/null; kill -s "$signal" "$server"; } 2>/dev/null &
+{ cat <&3 >/dev/null; while kill -s "$signal" "$server"; do sleep 0.1; done; } 2>/dev/null &
 wait "$server"
 code=$?
 kill $! 2>/dev/null

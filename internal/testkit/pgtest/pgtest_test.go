@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,46 +60,66 @@ func TestDatabaseIsDroppedUnderAnOpenConnection(t *testing.T) {
 	}
 }
 
-// TestServerEndsWithItsOwner kills a process that has started a server and
-// waits for the server's files to go.
+// TestServerEndsWithItsOwner kills a process that has started a server, or is
+// about to, and waits for the server's files to go.
 func TestServerEndsWithItsOwner(t *testing.T) {
 	t.Parallel()
-	// Not t.TempDir(): the server runs as another user when we are root, and
-	// that user could not reach into it.
-	dir, err := os.MkdirTemp("", "kept-owner-")
-	external.Check(t, err)
-	t.Cleanup(func() { external.Check(t, os.RemoveAll(dir)) })
-	external.Check(t, os.Chmod(dir, 0o777))
+	for name, ready := range map[string]bool{"serving": true, "starting": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// Not t.TempDir(): the server runs as another user when we are root,
+			// and that user could not reach into it.
+			dir, err := os.MkdirTemp("", "kept-owner-")
+			external.Check(t, err)
+			t.Cleanup(func() { external.Check(t, os.RemoveAll(dir)) })
+			external.Check(t, os.Chmod(dir, 0o777))
+			killOwner(t, dir, ready)
+			eventually(t, "the files of the dead owner's server are gone", func() bool {
+				left, err := filepath.Glob(filepath.Join(dir, "kept-pg-*"))
+				return err == nil && len(left) == 0
+			})
+		})
+	}
+}
+
+// killOwner starts a process that starts a server in dir and kills it when the
+// server is ready, or as soon as it has begun to write its data.
+func killOwner(t *testing.T, dir string, ready bool) {
+	t.Helper()
 	owner := exec.Command(os.Args[0], "-test.run=^TestOwner$")
 	owner.Env = append(os.Environ(), "KEPT_PGTEST_OWNER=1", "TMPDIR="+dir, pgtest.Env+"=")
 	out, err := owner.StdoutPipe()
 	external.Check(t, err)
 	external.Check(t, owner.Start())
-	defer owner.Wait()
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
-		_ = owner.Process.Kill()
-		t.Fatalf("owner said %q, %v", line, err)
-	}
-	if left, _ := filepath.Glob(filepath.Join(dir, "kept-pg-*")); len(left) != 1 {
-		t.Errorf("directories of the running server: %v, want one", left)
-	}
-	external.Check(t, owner.Process.Kill())
-	deadline := time.After(30 * time.Second)
-	for tick := time.Tick(20 * time.Millisecond); ; {
-		left, err := fs.Glob(os.DirFS(dir), "kept-pg-*")
-		if err == nil && len(left) == 0 {
-			return
+	defer func() {
+		external.Check(t, owner.Process.Kill())
+		_ = owner.Wait()
+	}()
+	if ready {
+		if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
+			t.Fatalf("owner said %q, %v", line, err)
 		}
+	}
+	eventually(t, "the server has data", func() bool {
+		data, err := filepath.Glob(filepath.Join(dir, "kept-pg-*", "data"))
+		return err == nil && len(data) == 1
+	})
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	deadline := time.After(time.Minute)
+	for tick := time.Tick(10 * time.Millisecond); !is(); {
 		select {
 		case <-tick:
 		case <-deadline:
-			t.Fatalf("still there after its owner died: %v %v", left, err)
+			t.Fatalf("never so: %s", what)
 		}
 	}
 }
 
-// TestOwner is the process that TestServerEndsWithItsOwner kills. It passes at
-// once in an ordinary run.
+// TestOwner is the process that killOwner kills. It passes at once in an
+// ordinary run.
 func TestOwner(t *testing.T) {
 	if os.Getenv("KEPT_PGTEST_OWNER") == "" {
 		t.Parallel()

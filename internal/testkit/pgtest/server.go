@@ -123,14 +123,14 @@ func (in installation) start(ctx context.Context, cred *syscall.Credential) (*Se
 		return nil, fmt.Errorf("directory for PostgreSQL: %w", err)
 	}
 	password := rand.Text()
-	if err := in.initdb(ctx, dir, password, cred); err != nil {
+	if err := prepare(dir, password, cred); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	port, err := external.FreePort()
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	process, err := external.Start(dir, "QUIT", cred, filepath.Join(string(in), "postgres"), settings(dir, port)...)
+	process, err := external.Start(dir, "QUIT", cred, "/bin/sh", in.command(dir, port)...)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -142,37 +142,41 @@ func (in installation) start(ctx context.Context, cred *syscall.Credential) (*Se
 	return s, nil
 }
 
-// settings trade every guarantee for speed, and allow for many test packages
+// serve makes the cluster and then is the server. Both in one process, so that
+// the leash holds both.
+const serve = `
+initdb=$1
+shift
+"$initdb" --pgdata=data --username=kept --pwfile=password --auth=password \
+	--encoding=UTF8 --no-locale --no-sync --no-instructions && exec "$@"
+`
+
+// command trades every guarantee for speed, and allows for many test packages
 // with pools of their own.
-func settings(dir, port string) []string {
+func (in installation) command(dir, port string) []string {
 	return []string{
-		"-D", filepath.Join(dir, "data"),
+		"-c", serve, "serve", filepath.Join(string(in), "initdb"),
+		filepath.Join(string(in), "postgres"), "-D", "data",
 		"-c", "listen_addresses=127.0.0.1", "-c", "port=" + port, "-c", "unix_socket_directories=" + dir,
 		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
 		"-c", "max_connections=300", "-c", "shared_buffers=64MB", "-c", "max_wal_size=256MB", "-c", "jit=off",
 	}
 }
 
-// initdb writes the cluster. Passwords travel in clear, which is cheap and over
-// loopback no matter; without one, any local user would be superuser here.
-func (in installation) initdb(ctx context.Context, dir, password string, cred *syscall.Credential) error {
+// prepare writes the superuser's password where initdb reads it. It will travel
+// in clear, which is cheap and over loopback no matter; without a password any
+// local user would be superuser here.
+func prepare(dir, password string, cred *syscall.Credential) error {
 	file := filepath.Join(dir, "password")
 	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
 		return fmt.Errorf("password of PostgreSQL: %w", err)
 	}
-	if cred != nil {
-		uid, gid := int(cred.Uid), int(cred.Gid)
-		if err := errors.Join(os.Chown(file, uid, gid), os.Chown(dir, uid, gid)); err != nil {
-			return fmt.Errorf("owner of %s: %w", dir, err)
-		}
+	if cred == nil {
+		return nil
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(string(in), "initdb"),
-		"--pgdata", filepath.Join(dir, "data"), "--username=kept", "--pwfile", file, "--auth=password",
-		"--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
-	cmd.Dir = dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, out)
+	uid, gid := int(cred.Uid), int(cred.Gid)
+	if err := errors.Join(os.Chown(file, uid, gid), os.Chown(dir, uid, gid)); err != nil {
+		return fmt.Errorf("owner of %s: %w", dir, err)
 	}
 	return nil
 }
