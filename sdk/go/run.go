@@ -43,15 +43,14 @@ func (c *Client) Enqueued(ctx context.Context, job Job) (id string) {
 // ends: completed with the result, or failed with the error. A panic is reported
 // with its stack and goes on to the caller. Run returns f's error as it is.
 func Run(ctx context.Context, c *Client, job Job, f func(ctx context.Context, j *Running) (result any, err error)) error {
-	job = job.complete(ctx)
-	j := &Running{client: c, job: job}
+	ctx, j := Attach(ctx, c, job)
+	job = j.job
 	if !job.EnqueuedAt.IsZero() {
 		e := job.event(Waiting, Data{Input: job.Input})
 		e.Time = job.EnqueuedAt
 		c.Send(e)
 	}
 	j.send(Active, Data{Input: job.Input})
-	ctx = context.WithValue(WithTrace(ctx, job.TraceID), runningKey{}, j)
 
 	returned := false
 	defer func() {
@@ -67,6 +66,15 @@ func Run(ctx context.Context, c *Client, job Job, f func(ctx context.Context, j 
 	}
 	j.send(Completed, Data{ReturnValue: result})
 	return nil
+}
+
+// Attach puts a running job into a context and reports nothing. It is for
+// integrations with a queue, which know themselves when a job starts and ends:
+// with it [RunningJob], the log and the parents of jobs work as under [Run].
+func Attach(ctx context.Context, c *Client, job Job) (context.Context, *Running) {
+	job = job.complete(ctx)
+	j := &Running{client: c, job: job}
+	return context.WithValue(WithTrace(ctx, job.TraceID), runningKey{}, j), j
 }
 
 // Running is a job while it runs. Its methods may be called from any goroutine.
