@@ -312,18 +312,18 @@ func TestPeriodicJobsDoNotPileUpAndMakeUpOnce(t *testing.T) {
 			w := setup(t, d, Config{Poll: time.Minute})
 			Every(w.Queue, "hourly", time.Hour, 0, func(context.Context) error {
 				runs++
-				time.Sleep(150 * time.Minute) // over two slots
+				time.Sleep(140 * time.Minute) // over two slots
 				return nil
 			}, Options{Timeout: 24 * time.Hour})
 			w.start(t)
 			return w
 		}
 		first := open()
-		<-first.ended // inserted at 0:00, ended at 2:30
+		<-first.ended // inserted at 0:00, ended at 2:20
 		if err := first.Stop(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(10 * time.Hour) // nothing runs until 12:30
+		time.Sleep(10 * time.Hour) // nothing runs until 12:20
 		second := open()
 		<-second.ended
 		if runs != 2 {
