@@ -18,10 +18,12 @@ import (
 
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/blob"
+	"github.com/kept-dev/kept/internal/platform/bus"
 	"github.com/kept-dev/kept/internal/platform/config"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/platform/httpx/accesslog"
+	"github.com/kept-dev/kept/internal/platform/queue"
 	"github.com/kept-dev/kept/internal/platform/seal"
 	"github.com/kept-dev/kept/internal/ui"
 )
@@ -38,6 +40,8 @@ type App struct {
 	jobs    *db.DB     // the job log and its projections; on PostgreSQL the same database
 	keys    *seal.Keys // data keys of workspaces
 	blobs   *blob.Disk
+	bus     bus.Bus
+	queue   *queue.Queue
 	limiter *httpx.Limiter
 	ui      *ui.UI
 
@@ -104,6 +108,7 @@ func open(ctx context.Context, cfg config.Config, serve bool, options []Option) 
 		func(ctx context.Context) error { return a.claim(ctx, serve) },
 		a.openDatabases,
 		a.openStores,
+		a.openBus,
 		a.buildUI,
 		a.buildMetrics,
 		a.buildModules,
@@ -171,6 +176,25 @@ func (a *App) openStores(context.Context) error {
 		return err
 	}
 	a.onStop("blobs", func(context.Context) error { return a.blobs.Close() })
+	return nil
+}
+
+// openBus carries word of changes within the process, or with PostgreSQL between all that share it, and opens the queue
+// of background work.
+func (a *App) openBus(ctx context.Context) error {
+	a.queue = queue.New(queue.Config{DB: a.control, Logger: a.logger, Clock: a.clock})
+	if a.control.Dialect() == db.SQLite {
+		memory := bus.NewMemory()
+		a.bus = memory
+		a.onStop("bus", func(context.Context) error { return memory.Close() })
+		return nil
+	}
+	shared, err := bus.OpenPostgres(ctx, a.control, a.logger)
+	if err != nil {
+		return err
+	}
+	a.bus = shared
+	a.onStop("bus", func(context.Context) error { return shared.Close() })
 	return nil
 }
 
@@ -256,6 +280,12 @@ func (a *App) Jobs() *db.DB { return a.jobs }
 
 // Keys are the data keys of workspaces.
 func (a *App) Keys() *seal.Keys { return a.keys }
+
+// Bus carries word of changes.
+func (a *App) Bus() bus.Bus { return a.bus }
+
+// Queue does background work.
+func (a *App) Queue() *queue.Queue { return a.queue }
 
 // AccessLog is the request log.
 func (a *App) AccessLog() *accesslog.Log { return a.access }

@@ -58,6 +58,8 @@ func (a *App) buildModules(context.Context) error {
 	for _, m := range a.extra {
 		a.modules = append(a.modules, mounted{m, a.control})
 	}
+	// The queue comes last, so that the modules whose code its jobs run are started before it and stopped after it.
+	a.modules = append(a.modules, mounted{queueModule{a.queue}, a.control})
 	for _, m := range a.modules {
 		if p, ok := m.Module.(navigator); ok {
 			a.nav = append(a.nav, p.Nav()...)

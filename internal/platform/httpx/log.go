@@ -55,6 +55,9 @@ func (x *exchange) logEntry(r *http.Request, took time.Duration, prefixes []stri
 	return e
 }
 
+// minSecret is how much must follow a prefix for the whole to be a secret, so that a queue may be called kept_mails.
+const minSecret = 16
+
 // redactPrefixed replaces every word that begins with prefix: keys end up in URLs that no route expects them in.
 func redactPrefixed(target, prefix string) string {
 	start := strings.Index(target, prefix)
@@ -62,10 +65,18 @@ func redactPrefixed(target, prefix string) string {
 		return target
 	}
 	end := start + len(prefix)
-	for end < len(target) && !strings.ContainsRune("/?&;=", rune(target[end])) {
+	for end < len(target) && isKeyByte(target[end]) {
 		end++
 	}
-	return target[:start] + redacted + redactPrefixed(target[end:], prefix)
+	word := redacted
+	if end-start < len(prefix)+minSecret {
+		word = target[start:end]
+	}
+	return target[:start] + word + redactPrefixed(target[end:], prefix)
+}
+
+func isKeyByte(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '_'
 }
 
 // clip cuts s at a limit and takes out what could not be stored as text.

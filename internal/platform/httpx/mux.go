@@ -30,7 +30,7 @@ type Config struct {
 	Clock          kernel.Clock   // nil: the system clock
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For, X-Forwarded-Proto and X-Request-Id are believed
 	TrustedOrigins []string       // scheme://host of other origins that may post forms, e.g. the base URL behind a proxy
-	SecretPrefixes []string       // how secrets begin; text of that form is redacted wherever it stands in a logged URL
+	SecretPrefixes []string       // how keys begin; a word with one and 16 more characters is redacted wherever it stands in a logged URL
 	Secure         bool           // people reach the server over TLS even if a proxy ends it: HSTS, Secure cookies
 
 	// ErrorPage answers an error for somebody who reads pages. Nil: plain text.
