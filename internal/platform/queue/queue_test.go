@@ -332,6 +332,34 @@ func TestPeriodicJobsDoNotPileUpAndMakeUpOnce(t *testing.T) {
 	})
 }
 
+// TestASlotIsInsertedOnce ends the job of a slot before another instance comes to the same slot, or to an older one.
+func TestASlotIsInsertedOnce(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := setup(t, d, Config{})
+		Every(w.Queue, "hourly", time.Hour, 0, func(context.Context) error { return nil }, Options{})
+		slot := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		for i, c := range []struct {
+			slot time.Time
+			jobs int
+		}{{slot, 1}, {slot, 1}, {slot.Add(-time.Hour), 1}, {slot.Add(time.Hour), 2}} {
+			var jobs int
+			err := d.Tx(t.Context(), func(tx *db.Tx) error {
+				if err := w.insertSlot(t.Context(), tx, "hourly", c.slot); err != nil {
+					return err
+				}
+				if _, err := tx.Exec(t.Context(), `UPDATE queue_jobs SET state = 'done'`); err != nil {
+					return err
+				}
+				return tx.QueryRow(t.Context(), `SELECT count(*) FROM queue_jobs`).Scan(&jobs)
+			})
+			if err != nil || jobs != c.jobs {
+				t.Errorf("step %d: %d jobs, %v; want %d", i, jobs, err, c.jobs)
+			}
+		}
+	})
+}
+
 func TestSlot(t *testing.T) {
 	t.Parallel()
 	p := period{interval: time.Hour, offset: 20 * time.Minute}
