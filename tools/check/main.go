@@ -97,14 +97,25 @@ func chosen(only string) []step {
 // timed runs one step and notes how long it took.
 func (t *tally) timed(ctx context.Context, s step, o options) {
 	fmt.Printf("\n== %s\n", s.name)
-	start := time.Now()
+	start, cpu := time.Now(), cpuOfChildren()
 	if err := s.run(ctx, o, t); err != nil {
 		fmt.Println(err)
 		t.fail(s.name + ": " + firstLine(err.Error()))
 	}
 	took := time.Since(start)
-	t.took = append(t.took, timing{s.name, took})
+	used := cpuOfChildren() - cpu
+	t.took = append(t.took, timing{fmt.Sprintf("%s (%.0fs of processor time)", s.name, used.Seconds()), took})
 	fmt.Printf("== %s took %s\n", s.name, took.Round(100*time.Millisecond))
+}
+
+// cpuOfChildren is the processor time of all commands that have ended. Beside
+// the time on the clock it tells a slow step from a busy machine.
+func cpuOfChildren() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 func firstLine(s string) string {
