@@ -189,8 +189,9 @@ func insertLine(ctx context.Context, tx *db.Tx, l *line) error {
 	return err
 }
 
-// Forget empties what names a person in the lines of an account and returns how many there were. The chains hold.
+// Forget empties what names a person in the lines that an account wrote, and in those about the account, and returns how
+// many there were. The chains hold.
 func Forget(ctx context.Context, tx *db.Tx, account kernel.AccountID) (int64, error) {
 	return tx.Exec(ctx, `UPDATE audit_events SET actor_label = '', detail = '', ip = '', salt = NULL
-		WHERE actor_kind = 'account' AND actor_id = $1 AND salt IS NOT NULL`, account)
+		WHERE (actor_kind = 'account' AND actor_id = $1 OR target = $2) AND salt IS NOT NULL`, account, "account:"+string(account))
 }

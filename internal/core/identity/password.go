@@ -64,12 +64,15 @@ func isCommon(lower string) bool {
 	}
 	core := strings.TrimFunc(lower, func(r rune) bool { return !unicode.IsLetter(r) && r != '@' && r != '$' })
 	core = strings.TrimRight(core, "@$")
+	if core == "" {
+		return len(lower) < 16 // digits and signs only: a date, a telephone number
+	}
 	if len(lower)-len(core) >= 12 {
 		return false // so much decoration is a password of its own
 	}
 	for _, s := range []string{core, unleet.Replace(core)} {
-		if s == "" || commonWords[s] {
-			return true // nothing but digits and signs: a date, a telephone number
+		if commonWords[s] {
+			return true
 		}
 		if half := len(s) / 2; len(s)%2 == 0 && s[:half] == s[half:] && commonWords[s[:half]] {
 			return true
@@ -102,11 +105,11 @@ func isPattern(s string) bool {
 	return true
 }
 
-// isAddress finds an address, or the part before its @, with at most three characters added.
+// isAddress finds an address, or the part before its @, with at most four characters added.
 func isAddress(lower, address string) bool {
 	local, _, _ := strings.Cut(address, "@")
 	for _, s := range []string{address, local} {
-		if len(s) >= 4 && strings.Contains(lower, s) && utf8.RuneCountInString(lower)-utf8.RuneCountInString(s) <= 3 {
+		if len(s) >= 4 && strings.Contains(lower, s) && utf8.RuneCountInString(lower)-utf8.RuneCountInString(s) <= 4 {
 			return true
 		}
 	}

@@ -62,7 +62,7 @@ func (m *Module) Routes() []httpx.Route {
 
 // Nav is the module's part of the navigation.
 func (m *Module) Nav() []ui.NavItem {
-	return []ui.NavItem{{App: "account", Label: "Account", Href: pathAccount, Icon: "user", Order: 10}}
+	return []ui.NavItem{{App: "settings", Label: "Account", Href: pathAccount, Icon: "user", Order: 10}}
 }
 
 // cardView is the body of the narrow pages: one form, and what stands around it.

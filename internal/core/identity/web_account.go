@@ -40,7 +40,7 @@ func (m *Module) accountPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (m *Module) renderAccount(w http.ResponseWriter, r *http.Request, status int, v accountView) error {
-	page := ui.Page{Title: "Account", App: "account", Body: v}
+	page := ui.Page{Title: "Account", App: "settings", Body: v}
 	if text := doneTexts[r.URL.Query().Get("done")]; text != "" && status == http.StatusOK {
 		page.Toasts = []ui.Toast{{Tone: ui.ToneGood, Text: text}}
 	}

@@ -1,0 +1,90 @@
+package access
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kept-dev/kept/internal/kernel"
+)
+
+// When something was used last is kept coarse: it is noted in memory at most once in seenStep per thing, and written
+// once in flushEvery for all of them. A crash loses a minute of it.
+const (
+	seenStep   = 30 * time.Second
+	flushEvery = time.Minute
+	seenMax    = 10000 // things between two writes; more are not noted
+)
+
+// seen is the uses since the last write.
+type seen struct {
+	mu sync.Mutex
+	at map[kernel.ID]time.Time
+}
+
+// touch notes a use. touched is the thing's own memory of when that was done last, so that most uses cost a comparison.
+func (s *seen) touch(id kernel.ID, now time.Time, touched *atomic.Int64) {
+	last := touched.Load()
+	if now.Unix()-last < int64(seenStep/time.Second) || !touched.CompareAndSwap(last, now.Unix()) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at == nil {
+		s.at = map[kernel.ID]time.Time{}
+	}
+	if _, known := s.at[id]; known || len(s.at) < seenMax {
+		s.at[id] = now
+	}
+}
+
+func (s *seen) take() map[kernel.ID]time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := s.at
+	s.at = nil
+	return out
+}
+
+// loop calls a function once in flushEvery between start and stop.
+type loop struct {
+	mu     sync.Mutex
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func (l *loop) start(f func(context.Context)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cancel != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	l.cancel, l.done = cancel, done
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(flushEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				f(ctx)
+			}
+		}
+	}()
+}
+
+func (l *loop) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cancel == nil {
+		return
+	}
+	l.cancel()
+	<-l.done
+	l.cancel = nil
+}
