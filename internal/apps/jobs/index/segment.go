@@ -1,0 +1,407 @@
+package index
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"sort"
+
+	"github.com/kept-dev/kept/internal/apps/jobs/column"
+	"github.com/kept-dev/kept/internal/apps/jobs/fold"
+	"github.com/kept-dev/kept/wire/jobviz"
+)
+
+// A segment holds many jobs, sorted by the time of their first event, in blocks. A block has three parts, so that a
+// question reads only what it needs:
+//
+//	scan   one entry per run: what lists filter by and overviews count
+//	texts  one entry per run: what a list shows
+//	events one entry per job: the sets and attributes, for merging and for a job's page
+//
+// The segment's own row holds the keys of its jobs and what each block spans.
+
+// blockJobs is how many jobs a block holds.
+const blockJobs = 4096
+
+// formatVersion is that of segments and their blocks.
+const formatVersion = 1
+
+// zone says what a block spans, so that most questions skip most blocks.
+type zone struct {
+	jobs               int
+	runs               int
+	minFirst, maxFirst int64
+	statuses           uint64 // a bit per fold.Status
+	queues             uint64 // a bit per hash of a queue's name modulo 64
+	names              uint64
+	envs               uint64
+}
+
+func nameBit(name string) uint64 { return 1 << (keyHash([]byte(name)) % 64) }
+
+func (z *zone) add(r *Row) {
+	if z.runs == 0 || r.First < z.minFirst {
+		z.minFirst = r.First
+	}
+	z.maxFirst = max(z.maxFirst, r.First)
+	z.runs++
+	z.statuses |= 1 << r.Status
+	z.queues |= nameBit(r.Queue)
+	z.names |= nameBit(r.Name)
+	z.envs |= nameBit(r.Env)
+}
+
+// segment is the part of a stored segment that stays in memory.
+type segment struct {
+	id       int64
+	level    int
+	hashes   []uint32 // of each job's key, in row order
+	order    []uint32 // rows sorted by hash
+	zones    []zone
+	received span // of the jobs' newest events
+	facets   facets
+	gone     bitmap // rows that a newer segment has; stored
+	shadow   bitmap // rows that the head has; forgotten with it
+}
+
+type span struct{ first, last int64 }
+
+// facets are the values that filters offer.
+type facets struct{ queues, names, envs []string }
+
+// maxFacet bounds how many values of one kind a segment remembers.
+const maxFacet = 500
+
+// bitmap is a set of row numbers.
+type bitmap []uint64
+
+func newBitmap(n int) bitmap { return make(bitmap, (n+63)/64) }
+
+func (b bitmap) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
+func (b bitmap) set(i int)      { b[i/64] |= 1 << (i % 64) }
+func (b bitmap) clear(i int)    { b[i/64] &^= 1 << (i % 64) }
+func (b bitmap) bytes() []byte  { return appendBitmap(nil, b) }
+func bitmapOf(raw []byte, n int) bitmap {
+	b := newBitmap(n)
+	for i := range b {
+		if len(raw) >= 8*i+8 {
+			b[i] = binary.LittleEndian.Uint64(raw[8*i:])
+		}
+	}
+	return b
+}
+
+func appendBitmap(dst []byte, b bitmap) []byte {
+	for _, w := range b {
+		dst = binary.LittleEndian.AppendUint64(dst, w)
+	}
+	return dst
+}
+
+func (s *segment) jobs() int { return len(s.hashes) }
+
+// hidden tells whether a newer state of the job in the row is somewhere else.
+func (s *segment) hidden(row int) bool { return s.gone.has(row) || s.shadow.has(row) }
+
+// find calls yield with the rows whose key has the hash, until it returns false.
+func (s *segment) find(hash uint32, yield func(row int) bool) {
+	i := sort.Search(len(s.order), func(i int) bool { return s.hashes[s.order[i]] >= hash })
+	for ; i < len(s.order) && s.hashes[s.order[i]] == hash; i++ {
+		if !yield(int(s.order[i])) {
+			return
+		}
+	}
+}
+
+// indexKeys fills order.
+func (s *segment) indexKeys() {
+	s.order = make([]uint32, len(s.hashes))
+	for i := range s.order {
+		s.order[i] = uint32(i)
+	}
+	slices.SortFunc(s.order, func(a, b uint32) int { return cmp.Compare(s.hashes[a], s.hashes[b]) })
+}
+
+// plainBlock is a block before it is packed.
+type plainBlock struct{ scan, texts, events []byte }
+
+// encodeSegment sorts the jobs by age and writes them.
+func encodeSegment(jobs []*Job, level int) (*segment, []plainBlock) {
+	slices.SortFunc(jobs, func(a, b *Job) int {
+		return cmp.Or(cmp.Compare(firstAt(a), firstAt(b)), cmp.Compare(a.Queue, b.Queue), cmp.Compare(a.ID, b.ID))
+	})
+	s := &segment{level: level, gone: newBitmap(len(jobs)), shadow: newBitmap(len(jobs))}
+	collect := [3]map[string]bool{{}, {}, {}}
+	var blocks []plainBlock
+	for chunk := range slices.Chunk(jobs, blockJobs) {
+		z := zone{jobs: len(chunk)}
+		var rows []Row
+		var owner []int
+		for i, j := range chunk {
+			s.hashes = append(s.hashes, keyHash([]byte(Key(j.Queue, j.ID))))
+			s.received.widen(j.Received)
+			for _, r := range j.rows() {
+				z.add(&r)
+				collect[0][r.Queue], collect[1][r.Name], collect[2][r.Env] = true, true, true
+				rows = append(rows, r)
+				owner = append(owner, i)
+			}
+		}
+		s.zones = append(s.zones, z)
+		blocks = append(blocks, plainBlock{encodeScan(rows, owner), encodeTexts(rows, chunk), encodeEvents(chunk)})
+	}
+	s.facets = facets{values(collect[0]), values(collect[1]), values(collect[2])}
+	s.indexKeys()
+	return s, blocks
+}
+
+func (s *span) widen(at int64) {
+	if s.first == 0 || at < s.first {
+		s.first = at
+	}
+	s.last = max(s.last, at)
+}
+
+func firstAt(j *Job) int64 {
+	if len(j.Set) == 0 {
+		return 0
+	}
+	return j.Set[0].At
+}
+
+func values(set map[string]bool) []string {
+	var out []string
+	for v := range set {
+		if v != "" {
+			out = append(out, v)
+		}
+	}
+	slices.Sort(out)
+	return out[:min(len(out), maxFacet)]
+}
+
+// encodeMeta writes what stays in memory, but for gone.
+func (s *segment) encodeMeta() []byte {
+	b := binary.AppendUvarint(nil, uint64(len(s.hashes)))
+	for _, h := range s.hashes {
+		b = binary.LittleEndian.AppendUint32(b, h)
+	}
+	b = binary.AppendUvarint(b, uint64(len(s.zones)))
+	for _, z := range s.zones {
+		for _, v := range []int64{int64(z.jobs), int64(z.runs), z.minFirst, z.maxFirst - z.minFirst} {
+			b = binary.AppendVarint(b, v)
+		}
+		for _, v := range []uint64{z.statuses, z.queues, z.names, z.envs} {
+			b = binary.LittleEndian.AppendUint64(b, v)
+		}
+	}
+	for _, list := range [][]string{s.facets.queues, s.facets.names, s.facets.envs} {
+		b = binary.AppendUvarint(b, uint64(len(list)))
+		for _, v := range list {
+			b = column.AppendText(b, v)
+		}
+	}
+	return b
+}
+
+func (s *segment) decodeMeta(b []byte) error {
+	r := column.NewReader(b)
+	s.hashes = r.Uint32s(r.Count())
+	for range r.Count() {
+		z := zone{jobs: int(r.Varint()), runs: int(r.Varint()), minFirst: r.Varint()}
+		z.maxFirst = z.minFirst + r.Varint()
+		for _, v := range []*uint64{&z.statuses, &z.queues, &z.names, &z.envs} {
+			if raw := r.Bytes(8); raw != nil {
+				*v = binary.LittleEndian.Uint64(raw)
+			}
+		}
+		s.zones = append(s.zones, z)
+	}
+	for _, list := range []*[]string{&s.facets.queues, &s.facets.names, &s.facets.envs} {
+		for range r.Count() {
+			*list = append(*list, string(r.Text()))
+		}
+	}
+	s.indexKeys()
+	return r.Err
+}
+
+// encodeEvents writes the sets and attributes of a block's jobs.
+func encodeEvents(jobs []*Job) []byte {
+	var dict column.Dict
+	var all []fold.Event
+	var attrs []Attr
+	for _, j := range jobs {
+		all = append(all, j.Set...)
+		attrs = append(attrs, j.Attrs...)
+		dict.Index(j.Queue)
+	}
+	for _, a := range attrs {
+		if inDict(a.Kind) {
+			dict.Index(a.Value)
+		}
+	}
+	n := len(jobs)
+	b := binary.AppendUvarint([]byte{formatVersion}, uint64(n))
+	b = dict.Append(b)
+	b = column.AppendVarints(b, n, func(i int) int64 { return int64(dict.Index(jobs[i].Queue)) })
+	b = column.AppendTexts(b, n, func(i int) string { return jobs[i].ID })
+	b = column.AppendDeltas(b, n, func(i int) int64 { return jobs[i].Received })
+	b = column.AppendVarints(b, n, func(i int) int64 { return int64(len(jobs[i].Set)) })
+	b = column.AppendVarints(b, n, func(i int) int64 { return int64(len(jobs[i].Attrs)) })
+	b = appendEvents(b, all)
+	return appendAttrs(b, attrs, &dict)
+}
+
+func appendEvents(b []byte, all []fold.Event) []byte {
+	n := len(all)
+	b = column.AppendDeltas(b, n, func(i int) int64 { return all[i].At })
+	b = column.AppendDeltas(b, n, func(i int) int64 { return all[i].Offset })
+	b = column.AppendVarints(b, n, func(i int) int64 {
+		if all[i].Type == jobviz.Delayed && all[i].Arg > 0 {
+			return all[i].Arg - all[i].At
+		}
+		return all[i].Arg
+	})
+	for i := range all {
+		b = append(b, byte(all[i].Type))
+	}
+	for i := range all {
+		b = append(b, byte(all[i].Flags))
+	}
+	for i := range all {
+		b = append(b, all[i].Nth)
+	}
+	for i := range all {
+		b = binary.LittleEndian.AppendUint32(b, all[i].Hash)
+	}
+	return b
+}
+
+func appendAttrs(b []byte, attrs []Attr, dict *column.Dict) []byte {
+	n := len(attrs)
+	for i := range attrs {
+		b = append(b, byte(attrs[i].Kind))
+	}
+	b = column.AppendDeltas(b, n, func(i int) int64 { return attrs[i].At })
+	b = column.AppendVarints(b, n, func(i int) int64 {
+		if inDict(attrs[i].Kind) {
+			return int64(dict.Index(attrs[i].Value))
+		}
+		return 0
+	})
+	return column.AppendTexts(b, n, func(i int) string {
+		if inDict(attrs[i].Kind) {
+			return ""
+		}
+		return attrs[i].Value
+	})
+}
+
+// inDict tells whether the values of a kind repeat from job to job.
+func inDict(k AttrKind) bool { return k != AttrTrace && k != AttrParent }
+
+// decodeEvents is the inverse of encodeEvents.
+func decodeEvents(b []byte) ([]*Job, error) {
+	if len(b) == 0 || b[0] != formatVersion {
+		return nil, column.ErrBroken
+	}
+	r := column.NewReader(b[1:])
+	n := r.Count()
+	dict := r.Dict()
+	word := func(i int64) string {
+		if i < 0 || i >= int64(len(dict)) {
+			r.Err = column.ErrBroken
+			return ""
+		}
+		return dict[i]
+	}
+	jobs := make([]*Job, n)
+	for i, q := range r.Varints(n) {
+		jobs[i] = &Job{Queue: word(q)}
+	}
+	r.Texts(n, func(i int, v []byte) { jobs[i].ID = string(v) })
+	for i, v := range r.Deltas(n) {
+		jobs[i].Received = v
+	}
+	events, attrs := r.Varints(n), r.Varints(n)
+	if err := readEvents(r, jobs, events); err != nil {
+		return nil, err
+	}
+	readAttrs(r, jobs, attrs, word)
+	return jobs, r.Err
+}
+
+// total adds up lengths and refuses what cannot be.
+func total(lengths []int64) (int, error) {
+	sum := int64(0)
+	for _, l := range lengths {
+		if l < 0 || l > column.MaxRows {
+			return 0, column.ErrBroken
+		}
+		sum += l
+	}
+	if sum > 16*column.MaxRows {
+		return 0, column.ErrBroken
+	}
+	return int(sum), nil
+}
+
+func readEvents(r *column.Reader, jobs []*Job, lengths []int64) error {
+	n, err := total(lengths)
+	if err != nil || r.Err != nil {
+		return column.ErrBroken
+	}
+	all := make(fold.Set, n)
+	for i, v := range r.Deltas(n) {
+		all[i].At = v
+	}
+	for i, v := range r.Deltas(n) {
+		all[i].Offset = v
+	}
+	args := r.Varints(n)
+	for i, v := range r.Bytes(n) {
+		all[i].Type = jobviz.Type(v)
+	}
+	for i, v := range r.Bytes(n) {
+		all[i].Flags = fold.Flags(v)
+	}
+	for i, v := range r.Bytes(n) {
+		all[i].Nth = v
+	}
+	for i, v := range r.Uint32s(n) {
+		all[i].Hash = v
+	}
+	for i, v := range args {
+		if all[i].Type == jobviz.Delayed && v > 0 {
+			v += all[i].At
+		}
+		all[i].Arg = v
+	}
+	for i, l := range lengths {
+		jobs[i].Set, all = all[:l:l], all[l:]
+	}
+	return r.Err
+}
+
+func readAttrs(r *column.Reader, jobs []*Job, lengths []int64, word func(int64) string) {
+	n, err := total(lengths)
+	if err != nil || r.Err != nil {
+		r.Err = column.ErrBroken
+		return
+	}
+	all := make([]Attr, n)
+	for i, v := range r.Bytes(n) {
+		all[i].Kind = AttrKind(v)
+	}
+	for i, v := range r.Deltas(n) {
+		all[i].At = v
+	}
+	for i, v := range r.Varints(n) {
+		all[i].Value = word(v)
+	}
+	r.Texts(n, func(i int, v []byte) { all[i].Value = string(v) })
+	for i, l := range lengths {
+		jobs[i].Attrs, all = all[:l:l], all[l:]
+	}
+}
