@@ -4,46 +4,78 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 )
 
-// target is one fuzz test.
-type target struct{ pkg, name string }
+// suite is a package with fuzz tests.
+type suite struct {
+	dir, pkg string
+	names    []string
+}
 
 // fuzz tries some new inputs on every fuzz target. Known inputs run with the
 // tests; this catches a decoder that breaks at the first touch. To look longer:
 //
 //	go test -run '^$' -fuzz FuzzName -fuzztime 10m ./internal/…
+//
+// That command compiles everything anew to learn from coverage, which costs
+// minutes and gains nothing for a few thousand inputs. So here the targets run
+// in plain test binaries.
 func fuzz(ctx context.Context, o options, t *tally) error {
-	targets, err := fuzzTargets(ctx, o.packages)
+	suites, err := fuzzSuites(ctx, o.packages)
 	if err != nil {
 		return err
 	}
-	for _, f := range targets {
-		// A count, not a time: Go's fuzzer reports an input that the end of
-		// the time interrupts as failed.
-		cmd := goCommand(ctx, "0", "test", "-run", "^$", "-fuzz", "^"+f.name+"$",
-			"-fuzztime", strconv.Itoa(o.fuzzRuns)+"x", "-fuzzminimizetime", "2s", f.pkg)
-		cmd.Stdout, cmd.Stderr = nil, nil
-		out, err := cmd.CombinedOutput()
-		name := shorten(f.pkg) + " " + f.name
-		if err != nil {
-			fmt.Printf("---- %s\n%s", name, out)
-			t.fail(name)
+	tmp, err := os.MkdirTemp("", "kept-fuzz-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	for _, s := range suites {
+		binary := filepath.Join(tmp, "fuzz.test")
+		if out, err := combined(goCommand(ctx, "0", "test", "-c", "-o", binary, s.pkg)); err != nil {
+			fmt.Printf("---- %s\n%s", s.pkg, out)
+			t.fail(shorten(s.pkg) + " (fuzz)")
 			continue
 		}
-		fmt.Printf("ok   %s\n", name)
-		t.pass(name)
+		for _, name := range s.names {
+			s.fuzz(ctx, o, t, binary, name)
+		}
 	}
 	return nil
 }
 
-// fuzzTargets lists the targets of the packages from their test files, which is
+// fuzz runs one target in the folder of its package, where an input that fails
+// is kept for the next run of the tests.
+func (s suite) fuzz(ctx context.Context, o options, t *tally, binary, name string) {
+	// A count, not a time: Go's fuzzer reports an input that the end of the time
+	// interrupts as failed.
+	cmd := exec.CommandContext(ctx, binary, "-test.run=^$", "-test.fuzz=^"+name+"$",
+		"-test.fuzztime="+strconv.Itoa(o.fuzzRuns)+"x", "-test.fuzzminimizetime=2s",
+		"-test.fuzzcachedir="+filepath.Join(filepath.Dir(binary), "cache"))
+	cmd.Dir = s.dir
+	title := shorten(s.pkg) + " " + name
+	if out, err := combined(cmd); err != nil {
+		fmt.Printf("---- %s\n%s", title, out)
+		t.fail(title)
+		return
+	}
+	fmt.Printf("ok   %s\n", title)
+	t.pass(title)
+}
+
+func combined(cmd *exec.Cmd) ([]byte, error) {
+	cmd.Stdout, cmd.Stderr = nil, nil
+	return cmd.CombinedOutput()
+}
+
+// fuzzSuites lists the targets of the packages from their test files, which is
 // faster than building the test binaries to ask them.
-func fuzzTargets(ctx context.Context, packages []string) ([]target, error) {
+func fuzzSuites(ctx context.Context, packages []string) ([]suite, error) {
 	args := append([]string{"list", "-f", "{{.Dir}}\t{{.ImportPath}}\t{{range .TestGoFiles}}{{.}} {{end}}{{range .XTestGoFiles}}{{.}} {{end}}"}, packages...)
 	cmd := goCommand(ctx, "0", args...)
 	cmd.Stdout = nil
@@ -51,7 +83,7 @@ func fuzzTargets(ctx context.Context, packages []string) ([]target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("go list: %w", err)
 	}
-	var targets []target
+	var suites []suite
 	for line := range strings.Lines(string(out)) {
 		fields := strings.Split(strings.TrimSpace(line), "\t")
 		if len(fields) < 3 {
@@ -61,11 +93,11 @@ func fuzzTargets(ctx context.Context, packages []string) ([]target, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range names {
-			targets = append(targets, target{fields[1], name})
+		if len(names) > 0 {
+			suites = append(suites, suite{fields[0], fields[1], names})
 		}
 	}
-	return targets, nil
+	return suites, nil
 }
 
 var fuzzFunc = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)

@@ -52,7 +52,7 @@ func main() {
 	o := options{ci: os.Getenv("CI") == "true"}
 	only := flag.String("step", "", "run only these `steps`, separated by commas: "+names())
 	flag.BoolVar(&o.race, "race", true, "run the tests with the race detector, which needs a C compiler")
-	flag.IntVar(&o.fuzzRuns, "fuzz", 2000, "`inputs` to try on each fuzz target")
+	flag.IntVar(&o.fuzzRuns, "fuzz", 5000, "`inputs` to try on each fuzz target")
 	flag.Parse()
 	if o.packages = flag.Args(); len(o.packages) == 0 {
 		o.packages = []string{"./..."}
