@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/config"
 )
 
@@ -19,8 +21,10 @@ import (
 type cli struct {
 	Config string `help:"File with settings, one KEY=VALUE a line, as in an env file." placeholder:"FILE"`
 
-	Serve   serveCmd   `cmd:"" help:"Run the server."`
-	Version versionCmd `cmd:"" help:"Say which version this is."`
+	Serve    serveCmd    `cmd:"" help:"Run the server."`
+	Setup    setupCmd    `cmd:"" help:"Make an owner, a workspace and an API key, also beside a running server."`
+	Promises promisesCmd `cmd:"" help:"Check every promise that this server makes about data."`
+	Version  versionCmd  `cmd:"" help:"Say which version this is."`
 }
 
 // out is where commands print what they were asked for; the log goes to standard error.
@@ -36,10 +40,19 @@ func main() {
 // run is main with everything handed in.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	if err := runCommand(ctx, args, environ, stdout, stderr); err != nil {
-		fmt.Fprintf(stderr, "kept: %v\n", err)
+		fmt.Fprintf(stderr, "kept: %s\n", explain(err))
 		return 1
 	}
 	return 0
+}
+
+// explain is what the operator is told: the sentence for people, and the cause of what is not their doing.
+func explain(err error) string {
+	var e *kernel.Error
+	if !errors.As(err, &e) || e.Code == kernel.Internal {
+		return err.Error()
+	}
+	return e.Safe
 }
 
 func runCommand(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"os"
@@ -102,5 +103,32 @@ func TestCommandLine(t *testing.T) {
 		if code != test.code || !regexp.MustCompile(test.want).MatchString(output.String()) {
 			t.Errorf("%s: code %d\n%s", test.args, code, output.String())
 		}
+	}
+}
+
+func TestSetupAndPromises(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	kept := func(args ...string) (int, string) {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), args, []string{"KEPT_DATA=" + data, "KEPT_LOG_LEVEL=error"}, &stdout, &stderr)
+		return code, stdout.String() + stderr.String()
+	}
+	code, text := kept("setup", "--email", "ada@example.com", "--password", "correct horse battery", "--workspace", "Engines", "--json")
+	var made struct {
+		WorkspaceID string `json:"workspace_id"`
+		APIKey      string `json:"api_key"`
+	}
+	if err := json.Unmarshal([]byte(text), &made); err != nil || code != 0 || len(made.WorkspaceID) != 26 || len(made.APIKey) < 10 {
+		t.Errorf("setup: code %d, %v, %s", code, err, text)
+	}
+	code, text = kept("setup", "--email", "ada@example.com", "--password", "something else 1")
+	if code != 1 || text != "kept: There is an account with this address, and it has another password.\n" {
+		t.Errorf("setup with another password: code %d, %s", code, text)
+	}
+	code, text = kept("promises", "--json")
+	var report struct{ Totals map[string]int }
+	if err := json.Unmarshal([]byte(text), &report); err != nil || code != 0 || report.Totals["kept"] == 0 {
+		t.Errorf("promises: code %d, %v, %s", code, err, text)
 	}
 }

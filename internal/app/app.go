@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kept-dev/kept/internal/core/mail"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/blob"
 	"github.com/kept-dev/kept/internal/platform/bus"
@@ -36,6 +37,9 @@ type App struct {
 	rates  map[httpx.RateClass]httpx.Limit
 	extra  []Module
 
+	keepMail bool
+	mailbox  *mail.Mailbox
+
 	control *db.DB     // accounts, settings, indexes
 	jobs    *db.DB     // the job log and its projections; on PostgreSQL the same database
 	keys    *seal.Keys // data keys of workspaces
@@ -47,7 +51,8 @@ type App struct {
 
 	registry *prometheus.Registry
 	metrics  *httpx.Metrics
-	access   *accesslog.Log
+	requests *accesslog.Log
+	core     core
 	modules  []mounted
 	nav      []ui.NavItem
 
@@ -288,7 +293,7 @@ func (a *App) Bus() bus.Bus { return a.bus }
 func (a *App) Queue() *queue.Queue { return a.queue }
 
 // AccessLog is the request log.
-func (a *App) AccessLog() *accesslog.Log { return a.access }
+func (a *App) AccessLog() *accesslog.Log { return a.requests }
 
 // Run serves until ctx ends or the server fails, and then stops within the grace of the configuration.
 func Run(ctx context.Context, cfg config.Config, options ...Option) error {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync"
@@ -15,9 +16,11 @@ import (
 	"time"
 
 	"github.com/kept-dev/kept/internal/app"
+	"github.com/kept-dev/kept/internal/core/access"
 	"github.com/kept-dev/kept/internal/core/privacy"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/config"
+	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/platform/httpx/accesslog"
 	"github.com/kept-dev/kept/internal/platform/httpx/respond"
@@ -283,17 +286,89 @@ func TestDataMapMatchesTheSchema(t *testing.T) {
 	t.Parallel()
 	testkit.EachApp(t, func(t *testing.T, a *testkit.App) {
 		m := privacy.NewMap(a.Collections())
-		found := m.Validate(a.Databases())
 		schema, err := privacy.CompareSchema(t.Context(), m, a.Databases())
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, f := range append(found, schema.Findings...) {
-			if f.Table != "schema_versions" { // declared by the privacy core, wherever that is
-				t.Error(f)
-			}
+		for _, f := range append(m.Validate(a.Databases()), schema.Findings...) {
+			t.Error(f)
 		}
 	})
+}
+
+func TestNoPromiseIsBroken(t *testing.T) {
+	t.Parallel()
+	testkit.EachApp(t, func(t *testing.T, a *testkit.App) {
+		a.SignedUp(t).Get("/account").Want(200)
+		report, err := app.Promises(t.Context(), a.Config, app.WithLogger(slog.New(slog.DiscardHandler)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !report.OK() || report.Totals[privacy.Kept] == 0 {
+			var b strings.Builder
+			_ = report.WriteText(&b)
+			t.Error(b.String())
+		}
+	})
+}
+
+func TestSetupBesideAServer(t *testing.T) {
+	t.Parallel()
+	testkit.EachApp(t, func(t *testing.T, a *testkit.App) {
+		quiet := app.WithLogger(slog.New(slog.DiscardHandler))
+		in := access.Setup{Email: "ada@example.com", Password: testkit.Password, Workspace: "Engines"}
+		out, err := app.Setup(t.Context(), a.Config, in, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := app.Setup(t.Context(), a.Config, in, quiet); err != nil {
+			t.Errorf("once more: %v", err)
+		}
+		home := "/w/" + out.WorkspaceID.String() + "/settings"
+		a.Get(home).Want(303)
+		a.SignIn(in.Email, in.Password)
+		a.Get(home).Want(200).Has("Engines", "ada@example.com")
+		in.Password = "another password 1"
+		if _, err := app.Setup(t.Context(), a.Config, in, quiet); kernel.CodeOf(err) != kernel.Conflict {
+			t.Errorf("another password: %v", err)
+		}
+	})
+}
+
+func TestRefusalsAreAudited(t *testing.T) {
+	t.Parallel()
+	testkit.EachApp(t, func(t *testing.T, a *testkit.App) {
+		owner, other := a.SignedUp(t), a.SignedUp(t)
+		err := a.Control().Tx(t.Context(), func(tx *db.Tx) error {
+			_, err := tx.Exec(t.Context(), `INSERT INTO memberships (workspace_id, account_id, role, created_at) VALUES ($1, $2, 'viewer', 1)`,
+				owner.WorkspaceID, other.AccountID)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys := "/w/" + owner.WorkspaceID.String() + "/settings/api-keys"
+		a.PostForm(keys, nil).Want(303) // a stranger is asked to sign in
+		other.PostForm(keys, nil).Want(403)
+		var n int
+		err = a.Control().QueryRow(t.Context(), `SELECT count(*) FROM audit_events WHERE action = 'api_key.create' AND result = 'denied'`).Scan(&n)
+		if err != nil || n != 1 {
+			t.Errorf("%d refusals in the audit log, %v", n, err)
+		}
+	})
+}
+
+func TestSignUpNeedsMail(t *testing.T) {
+	t.Parallel()
+	form := url.Values{"email": {"ada@example.com"}}
+	a := testkit.Start(t, testkit.With(app.WithMailbox()))
+	a.PostForm("/sign-up", form).Want(200)
+	a.Get("/mailbox").Want(200)
+	without := testkit.Start(t)
+	without.Get("/mailbox").Want(404)
+	if without.PostForm("/sign-up", form).Status < 400 || without.Mailbox() != nil {
+		t.Error("one can sign up although no mail goes out")
+	}
 }
 
 func TestAccessLogIsSweptByItsLimit(t *testing.T) {

@@ -50,10 +50,19 @@ func (a *App) buildModules(context.Context) error {
 	if err := a.checkApps(); err != nil {
 		return err
 	}
-	a.access = accesslog.New(a.control, a.logger)
+	a.requests = accesslog.New(a.control, a.logger)
+	if err := a.buildCore(); err != nil {
+		return err
+	}
 	a.modules = []mounted{
 		{sealModule{a.keys}, a.control},
-		{accessLogModule{a.access, a.cfg.AccessLogDays}, a.control},
+		{accessLogModule{a.requests, a.cfg.AccessLogDays}, a.control},
+		{a.core.audit, a.control},
+		{a.core.mail, a.control},
+		{a.core.identity, a.control},
+		{a.core.workspaces, a.control},
+		{a.core.access, a.control},
+		{a.core.privacy, a.control},
 	}
 	for _, m := range a.extra {
 		a.modules = append(a.modules, mounted{m, a.control})
@@ -87,8 +96,12 @@ func (a *App) appOn(name string) bool {
 	return len(a.cfg.Apps) == 0 || slices.Contains(a.cfg.Apps, name)
 }
 
-// migrate brings every module's schema up to date, in the order of the list.
+// migrate brings every module's schema up to date, in the order of the list. The jobs database counts its migrations
+// even while no module has any for it, so that the data map is the same whichever apps are on.
 func (a *App) migrate(ctx context.Context) error {
+	if err := a.jobs.Migrate(ctx); err != nil {
+		return err
+	}
 	for _, m := range a.modules {
 		if p, ok := m.Module.(migrator); ok {
 			if err := m.db.Migrate(ctx, db.Module{Name: m.Name(), Migrations: p.Migrations()}); err != nil {

@@ -21,9 +21,9 @@ func (a *App) buildMux(context.Context) error {
 		return err
 	}
 	cfg := httpx.Config{
-		Limiter: a.limiter, AccessLog: a.access, Metrics: a.metrics, Logger: a.logger, Clock: a.clock,
+		Limiter: a.limiter, Auth: a.core.access, AccessLog: a.requests, Metrics: a.metrics, Logger: a.logger, Clock: a.clock,
 		TrustedProxies: proxies, Secure: a.cfg.Secure(), SecretPrefixes: []string{apiKeyPrefix},
-		ErrorPage: a.errorPage,
+		ErrorPage: a.errorPage, Audit: a.auditRefusal,
 	}
 	if a.cfg.BaseURL != "" {
 		cfg.TrustedOrigins = []string{trimSlash(a.cfg.BaseURL)}

@@ -35,6 +35,10 @@ func (a *App) frame(r *http.Request) ui.Frame {
 	if actor.WorkspaceID != "" {
 		f.Viewer.WorkspaceHref = "/w/" + string(actor.WorkspaceID)
 	}
+	var err error
+	if f.Viewer.Workspaces, err = a.core.workspaces.Switch(r.Context(), actor); err != nil {
+		a.logger.Error("the workspaces of the menu could not be read", "request_id", httpx.RequestID(r.Context()), "error", err)
+	}
 	return f
 }
 

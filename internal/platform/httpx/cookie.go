@@ -19,10 +19,15 @@ func ClearSession(w http.ResponseWriter, r *http.Request) {
 }
 
 func sessionCookie(r *http.Request, value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
-		Name: SessionCookie, Value: value, Path: "/", MaxAge: maxAge,
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: IsSecure(r),
-	}
+	c := SessionCookieShape(IsSecure(r))
+	c.Value, c.MaxAge = value, maxAge
+	return &c
+}
+
+// SessionCookieShape is the session cookie without a value, as it is set for a client that speaks TLS or one that does
+// not. It is the only cookie there is (COL-15).
+func SessionCookieShape(secure bool) http.Cookie {
+	return http.Cookie{Name: SessionCookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure}
 }
 
 // SessionToken is the token that the browser sent, or empty.

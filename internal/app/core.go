@@ -1,0 +1,104 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/kept-dev/kept/internal/core/access"
+	"github.com/kept-dev/kept/internal/core/audit"
+	"github.com/kept-dev/kept/internal/core/identity"
+	"github.com/kept-dev/kept/internal/core/mail"
+	"github.com/kept-dev/kept/internal/core/privacy"
+	"github.com/kept-dev/kept/internal/core/workspace"
+	"github.com/kept-dev/kept/internal/platform/httpx"
+	"github.com/kept-dev/kept/internal/platform/queue"
+)
+
+// core is what all apps share. Later ones are made from earlier ones.
+type core struct {
+	audit      *audit.Module
+	mail       *mail.Module
+	identity   *identity.Module
+	workspaces *workspace.Module
+	access     *access.Module
+	privacy    *privacy.Module
+}
+
+// buildCore makes the core modules.
+func (a *App) buildCore() (err error) {
+	sender, err := a.mailSender()
+	if err != nil {
+		return err
+	}
+	c := &a.core
+	if c.audit, err = audit.New(audit.Deps{DB: a.control, UI: a.ui, Clock: a.clock}); err != nil {
+		return err
+	}
+	if c.mail, err = mail.New(mail.Deps{
+		DB: a.control, UI: a.ui, Seal: a.keys.Instance(), Sender: sender, Types: identity.MailTypes(),
+		From: a.mailFrom(), BaseURL: a.BaseURL(), Clock: a.clock, Logger: a.logger,
+	}); err != nil {
+		return err
+	}
+	if c.identity, err = identity.New(identity.Deps{
+		DB: a.control, UI: a.ui, Mail: c.mail, BaseURL: a.BaseURL(), ClosedSignUp: !a.canMail(), MailboxHref: a.mailboxHref(),
+		Clock: a.clock, Logger: a.logger,
+	}); err != nil {
+		return err
+	}
+	if c.workspaces, err = workspace.New(workspace.Deps{DB: a.control, UI: a.ui, Clock: a.clock}); err != nil {
+		return err
+	}
+	if c.access, err = access.New(access.Deps{
+		DB: a.control, UI: a.ui, Identity: c.identity, Workspaces: c.workspaces, BaseURL: a.BaseURL(), Clock: a.clock, Logger: a.logger,
+	}); err != nil {
+		return err
+	}
+	a.buildPrivacy()
+	return nil
+}
+
+// buildPrivacy makes the privacy core. What it looks at is read when it looks, so that modules and routes that are made
+// after it are seen.
+func (a *App) buildPrivacy() {
+	c := &a.core
+	c.privacy = privacy.New(privacy.Deps{
+		DB: a.control, UI: a.ui, Clock: a.clock, Logger: a.logger, Version: Version(),
+		Sources: privacy.Sources{
+			Databases: a.Databases(), Collections: a.Collections, Workspaces: c.workspaces, Plans: privacy.SelfHosted{},
+			Routes: routeTable{a}, Audit: c.audit, Mail: c.mail, Keys: a.keys, Facts: a.facts(),
+		},
+	})
+	const everyNight, atThree = 24 * time.Hour, 3 * time.Hour
+	queue.Every(a.queue, "privacy.sweep", privacy.DefaultSweepEvery, 0, func(ctx context.Context) error {
+		_, err := c.privacy.Sweep(ctx)
+		return err
+	}, queue.Options{})
+	queue.Every(a.queue, "privacy.check", everyNight, atThree, func(ctx context.Context) error {
+		_, err := c.privacy.RunAll(ctx)
+		return err
+	}, queue.Options{Timeout: time.Hour})
+}
+
+// routeTable is the table of a Mux that is made later.
+type routeTable struct{ a *App }
+
+func (t routeTable) Table() []httpx.Route { return t.a.mux.Table() }
+
+// facts are the settings in force that promises are about.
+func (a *App) facts() privacy.Facts {
+	f := privacy.Facts{
+		Cookies: []http.Cookie{httpx.SessionCookieShape(a.cfg.Secure())},
+		TLS:     privacy.TLSFact{Served: a.cfg.TLSCert != "", Minimum: tls.VersionTLS12, Public: strings.HasPrefix(a.cfg.BaseURL, "https://")},
+	}
+	if host := a.cfg.SMTPHost; host != "" {
+		f.Outbound = append(f.Outbound, privacy.Outbound{Host: host, Setting: "smtp-host"})
+		f.Processors = append(f.Processors, privacy.Processor{
+			Name: host, Role: "the mail server that the operator configured", Purpose: "delivers mail", Data: "names, e-mail addresses and the texts of mail", Host: host,
+		})
+	}
+	return f
+}
