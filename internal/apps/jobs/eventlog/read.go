@@ -161,3 +161,28 @@ func ignoreNoRows(err error) error {
 	}
 	return err
 }
+
+// Each calls visit with every event of a workspace and its data, in the order of the log.
+func (l *Log) Each(ctx context.Context, ws kernel.WorkspaceID, visit func(*Record) error) error {
+	for next := int64(0); ; {
+		var first int64
+		err := l.db.QueryRow(ctx, `SELECT first_offset FROM job_log WHERE workspace_id = $1 AND first_offset >= $2
+			ORDER BY first_offset LIMIT 1`, ws, next).Scan(&first)
+		if err != nil {
+			return ignoreNoRows(err)
+		}
+		w, err := l.ReadWhole(ctx, ws, first)
+		if err != nil {
+			return err
+		}
+		if w == nil {
+			continue // expired meanwhile
+		}
+		for i := range w.Records {
+			if err := visit(&w.Records[i]); err != nil {
+				return err
+			}
+		}
+		next = first + int64(len(w.Records))
+	}
+}
