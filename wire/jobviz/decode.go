@@ -15,7 +15,7 @@ import (
 const (
 	MaxBody   = 32 << 20 // bytes, decompressed
 	MaxEvents = 20_000
-	MaxData   = 2 << 20 // bytes of one event's data
+	MaxData   = 8 << 20 // bytes of one event's data; an agent's whole batch has at most 5 MiB
 	MaxDepth  = 64      // levels of nesting in one event
 	maxID     = 512     // bytes of an id, a name or a trace id
 	maxEnv    = 128
