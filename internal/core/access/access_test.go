@@ -39,7 +39,7 @@ func TestKeyIsShownOnce(t *testing.T) {
 			t.Fatalf("no key, or the page may be stored: %q", a.Header)
 		}
 		b.Get(path).Is(200, "orders worker", key[:12], "ingest", "ann@example.org").Lacks(key)
-		findNowhere(t, s, key)
+		s.FindNowhere(t, key)
 		actor, err := s.Access.Key(bearer(key))
 		if err != nil || actor.WorkspaceID != ws || len(actor.Scopes) != 1 || actor.Scopes[0] != "ingest" || actor.KeyID == "" {
 			t.Errorf("%+v, %v", actor, err)
@@ -374,35 +374,6 @@ func TestMembershipNeedsTheRoute(t *testing.T) {
 	for _, r := range s.Mux.Table() {
 		if strings.Contains(r.Path, "{ws}") && r.Access != httpx.Member && r.Access != httpx.Owner {
 			t.Errorf("%s %s is %s", r.Method, r.Path, r.Access)
-		}
-	}
-}
-
-func findNowhere(t *testing.T, s *accesstest.Stack, text string) {
-	t.Helper()
-	live, err := s.DB.Columns(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for table, columns := range live {
-		for _, column := range columns {
-			rows, err := s.DB.Query(t.Context(), `SELECT `+column+` FROM `+table+` WHERE `+column+` IS NOT NULL`)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for rows.Next() {
-				var value []byte
-				if err := rows.Scan(&value); err != nil {
-					t.Fatal(err)
-				}
-				if strings.Contains(string(value), text) {
-					t.Errorf("%s.%s holds %q", table, column, text)
-				}
-			}
-			if err := rows.Err(); err != nil {
-				t.Fatal(err)
-			}
-			rows.Close()
 		}
 	}
 }

@@ -3,7 +3,6 @@ package access
 import (
 	"embed"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 
@@ -131,11 +130,13 @@ func (m *Module) create(w http.ResponseWriter, r *http.Request) error {
 
 // curlLine is a command that does something with the key at once.
 func (m *Module) curlLine(k Key, text string) string {
-	if slices.Contains(k.Scopes, ScopeIngest) {
-		return fmt.Sprintf(`curl -sS -H "Authorization: Bearer %s" -H "Content-Type: application/json" -d '{"events":[{"jobId":"1","jobName":"hello","queue":"test","event":"completed","timestamp":'"$(date +%%s)"'000}]}' %s/api/v1/events`,
-			text, m.d.BaseURL)
+	head := "curl -sS -H \"Authorization: Bearer " + text + "\" \\\n  "
+	if !slices.Contains(k.Scopes, ScopeIngest) {
+		return head + m.d.BaseURL + "/api/v1/jobs"
 	}
-	return fmt.Sprintf(`curl -sS -H "Authorization: Bearer %s" %s/api/v1/jobs`, text, m.d.BaseURL)
+	return head + `-H "Content-Type: application/json" \
+  -d '{"events":[{"jobId":"1","jobName":"hello","queue":"test","event":"completed","timestamp":'"$(date +%s)"'000}]}' \
+  ` + m.d.BaseURL + "/api/v1/events"
 }
 
 func (m *Module) createAgain(w http.ResponseWriter, r *http.Request, in NewKey, err error) error {

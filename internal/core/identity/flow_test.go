@@ -183,7 +183,7 @@ func TestSecretsAreStoredAsHashes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		findNowhere(t, s, b.Token, accesstest.TokenOf(t, link), accesstest.Password)
+		s.FindNowhere(t, b.Token, accesstest.TokenOf(t, link), accesstest.Password)
 	})
 }
 
@@ -435,7 +435,7 @@ func TestEraseAccount(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.Get("/account").To("/sign-in?next=%2Faccount")
-		findNowhere(t, s, known, strings.ToLower(known), "192.0.2.1")
+		s.FindNowhere(t, known, strings.ToLower(known), "192.0.2.1")
 		if r, err := s.Audit.Verify(t.Context()); err != nil || len(r.Broken) != 0 || r.Events == 0 {
 			t.Errorf("the audit log: %+v, %v", r, err)
 		}

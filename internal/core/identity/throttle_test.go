@@ -1,7 +1,6 @@
 package identity_test
 
 import (
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -227,36 +226,4 @@ func TestSweepsRemoveWhatIsOver(t *testing.T) {
 			}
 		}
 	})
-}
-
-// findNowhere fails when a text stands in any column of any table, as it is.
-func findNowhere(t *testing.T, s *accesstest.Stack, texts ...string) {
-	t.Helper()
-	live, err := s.DB.Columns(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for table, columns := range live {
-		for _, column := range columns {
-			rows, err := s.DB.Query(t.Context(), `SELECT `+column+` FROM `+table+` WHERE `+column+` IS NOT NULL`)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for rows.Next() {
-				var value []byte
-				if err := rows.Scan(&value); err != nil {
-					t.Fatal(err)
-				}
-				for _, text := range texts {
-					if strings.Contains(string(value), text) {
-						t.Errorf("%s.%s holds %q", table, column, text)
-					}
-				}
-			}
-			if err := rows.Err(); err != nil {
-				t.Fatal(err)
-			}
-			rows.Close()
-		}
-	}
 }

@@ -11,6 +11,7 @@ import (
 )
 
 type accountView struct {
+	Address               string
 	Name, Email, Password ui.Form
 	Logins                []loginView
 	Others                bool
@@ -60,7 +61,7 @@ func (m *Module) accountView(r *http.Request) (v accountView, err error) {
 	for _, l := range logins {
 		v.Logins = append(v.Logins, loginView{Login: l, Device: describeAgent(l.UserAgent), Current: l.ID == by.LoginID})
 	}
-	v.Others = len(logins) > 1
+	v.Address, v.Others = a.Email, len(logins) > 1
 	current := ui.Field{Name: "current", Label: "Your password", Kind: "password", Autocomplete: "current-password", Required: true}
 	v.Name = ui.Form{Action: pathAccount + "/name", ID: "name", Narrow: true, Submit: "Save", Fields: []ui.Field{
 		{Name: "name", Label: "Name", Value: a.Name, Autocomplete: "name", MaxLength: maxName, Hint: "Your team sees it."}}}
@@ -69,7 +70,7 @@ func (m *Module) accountView(r *http.Request) (v accountView, err error) {
 		{Name: "email", Label: "New e-mail address", Kind: "email", Autocomplete: "email", Required: true, MaxLength: maxAddress}, current}}
 	current.ID = "f-password-current"
 	v.Password = ui.Form{Action: pathAccount + "/password", ID: "password", Narrow: true, Submit: "Change the password",
-		Hidden: nil, Fields: []ui.Field{current, newPasswordField("password", "New password")}}
+		Fields: []ui.Field{current, newPasswordField("password", "New password")}}
 	return v, nil
 }
 

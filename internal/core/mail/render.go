@@ -5,6 +5,7 @@ import (
 	htmltemplate "html/template"
 	"strings"
 	"text/template"
+	"unicode/utf8"
 )
 
 //go:embed templates/*.html
@@ -38,7 +39,7 @@ type renderer struct {
 func newRenderer(product, baseURL string) *renderer {
 	return &renderer{
 		product: product, baseURL: strings.TrimSuffix(baseURL, "/"),
-		text: template.Must(template.New("text").Parse(textSource)),
+		text: template.Must(template.New("text").Funcs(template.FuncMap{"wrap": wrap}).Parse(textSource)),
 		html: htmltemplate.Must(htmltemplate.New("html").Parse(htmlSource)),
 	}
 }
@@ -61,6 +62,29 @@ func (r *renderer) message(to string, c Content) (Message, error) {
 		return Message{}, err
 	}
 	return Message{To: to, Subject: c.Subject, Text: text.String(), HTML: html.String()}, nil
+}
+
+// textWidth is how long the lines of the text form are; a longer word, such as an address, has one to itself.
+const textWidth = 72
+
+func wrap(s string) string {
+	var b strings.Builder
+	column := 0
+	for _, word := range strings.Fields(s) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case column == 0:
+		case column+1+n > textWidth:
+			b.WriteByte('\n')
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

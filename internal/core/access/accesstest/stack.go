@@ -3,6 +3,7 @@
 package accesstest
 
 import (
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/core/identity"
 	"github.com/kept-dev/kept/internal/core/mail"
+	"github.com/kept-dev/kept/internal/core/privacy"
 	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
@@ -116,7 +118,12 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 	must(err)
 	s.Mux, err = httpx.NewMux(httpx.Config{Auth: s.Access, Limiter: httpx.NewLimiter(noLimits(), now), Clock: now})
 	must(err)
-	for _, routes := range [][]httpx.Route{s.Mail.Routes(), s.Audit.Routes(), s.Identity.Routes(), s.Workspaces.Routes(), s.Access.Routes()} {
+	assets := httpx.Route{Method: "GET", Path: ui.AssetPrefix + "{file...}", Access: httpx.Public, Rate: httpx.RateNone,
+		Handler: func(w http.ResponseWriter, r *http.Request) error {
+			u.Assets().ServeHTTP(w, r)
+			return nil
+		}}
+	for _, routes := range [][]httpx.Route{{assets}, s.Mail.Routes(), s.Audit.Routes(), s.Identity.Routes(), s.Workspaces.Routes(), s.Access.Routes()} {
 		must(s.Mux.Add(routes...))
 	}
 }
@@ -153,5 +160,19 @@ func (s *Stack) Join(t testing.TB, ws kernel.WorkspaceID, account kernel.Account
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// FindNowhere fails when a text stands in any column of any table as it is.
+func (s *Stack) FindNowhere(t testing.TB, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		hits, err := privacy.Find(t.Context(), []privacy.Database{{Where: "control database", DB: s.DB}}, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, hit := range hits {
+			t.Errorf("%s.%s holds %q", hit.Table, hit.Column, text)
+		}
 	}
 }
