@@ -172,7 +172,8 @@ func (q *Queue) leaseGone(c *claim) {
 // sweep deletes the rows of jobs that ended long ago.
 func (q *Queue) sweep(ctx context.Context, now time.Time) error {
 	return q.db.Tx(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM queue_jobs WHERE state <> 'live' AND finished_at < CASE WHEN state = 'done' THEN $1 ELSE $2 END`,
+		// Not a CASE over the two limits: PostgreSQL would take those for text.
+		_, err := tx.Exec(ctx, `DELETE FROM queue_jobs WHERE (state = 'done' AND finished_at < $1) OR (state = 'dead' AND finished_at < $2)`,
 			kernel.Micros(now.Add(-keepDone)), kernel.Micros(now.Add(-keepDead)))
 		return err
 	})
