@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kept-dev/kept/internal/apps/jobs"
 	"github.com/kept-dev/kept/internal/core/mail"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/blob"
@@ -37,8 +38,9 @@ type App struct {
 	rates  map[httpx.RateClass]httpx.Limit
 	extra  []Module
 
-	keepMail bool
-	mailbox  *mail.Mailbox
+	keepMail   bool
+	decodeOnly bool
+	mailbox    *mail.Mailbox
 
 	control *db.DB     // accounts, settings, indexes
 	jobs    *db.DB     // the job log and its projections; on PostgreSQL the same database
@@ -54,6 +56,7 @@ type App struct {
 	requests *accesslog.Log
 	core     core
 	modules  []mounted
+	jobsApp  *jobs.Module // nil when the app is off
 	nav      []ui.NavItem
 
 	mux      *httpx.Mux

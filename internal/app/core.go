@@ -68,8 +68,8 @@ func (a *App) buildPrivacy() {
 	c.privacy = privacy.New(privacy.Deps{
 		DB: a.control, UI: a.ui, Clock: a.clock, Logger: a.logger, Version: Version(),
 		Sources: privacy.Sources{
-			Databases: a.Databases(), Collections: a.Collections, Workspaces: c.workspaces, Plans: privacy.SelfHosted{},
-			Routes: routeTable{a}, Audit: c.audit, Mail: c.mail, Keys: a.keys, Facts: a.facts(),
+			Databases: a.Databases(), Collections: a.Collections, Workspaces: c.workspaces, Plans: a.plans(),
+			Routes: routeTable{a}, Audit: c.audit, Mail: c.mail, Payloads: payloads{a}, Keys: a.keys, Facts: a.facts(),
 		},
 	})
 	const everyNight, atThree = 24 * time.Hour, 3 * time.Hour

@@ -43,10 +43,10 @@ type mounted struct {
 }
 
 // appNames are the apps that --apps may name.
-var appNames = []string{}
+var appNames = []string{"jobs"}
 
 // buildModules makes the modules in the order in which they are migrated and started; each may use those above it.
-func (a *App) buildModules(context.Context) error {
+func (a *App) buildModules(context.Context) (err error) {
 	if err := a.checkApps(); err != nil {
 		return err
 	}
@@ -63,6 +63,12 @@ func (a *App) buildModules(context.Context) error {
 		{a.core.workspaces, a.control},
 		{a.core.access, a.control},
 		{a.core.privacy, a.control},
+	}
+	if a.appOn("jobs") {
+		if a.jobsApp, err = a.buildJobs(); err != nil {
+			return err
+		}
+		a.modules = append(a.modules, mounted{a.jobsApp, a.jobs})
 	}
 	for _, m := range a.extra {
 		a.modules = append(a.modules, mounted{m, a.control})
