@@ -24,6 +24,8 @@ type cli struct {
 	Serve    serveCmd    `cmd:"" help:"Run the server."`
 	Setup    setupCmd    `cmd:"" help:"Make an owner, a workspace and an API key, also beside a running server."`
 	Promises promisesCmd `cmd:"" help:"Check every promise that this server makes about data."`
+	Jobs     jobsCmd     `cmd:"" help:"Look after the job data."`
+	Bench    benchCmd    `cmd:"" help:"Measure this machine."`
 	Version  versionCmd  `cmd:"" help:"Say which version this is."`
 }
 

@@ -283,8 +283,8 @@ func (a *App) Mux() *httpx.Mux { return a.mux }
 // Control is the database of accounts and settings.
 func (a *App) Control() *db.DB { return a.control }
 
-// Jobs is the database of the job log; on PostgreSQL it is the same as Control.
-func (a *App) Jobs() *db.DB { return a.jobs }
+// JobsDB is the database of the job log; on PostgreSQL it is the same as Control.
+func (a *App) JobsDB() *db.DB { return a.jobs }
 
 // Keys are the data keys of workspaces.
 func (a *App) Keys() *seal.Keys { return a.keys }

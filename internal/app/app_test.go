@@ -199,7 +199,7 @@ func TestReadinessNamesWhatIsMissing(t *testing.T) {
 	a.Get("/readyz").Want(200)
 	p.sick = context.DeadlineExceeded
 	a.Get("/readyz").Want(503).Has("not ready: probe").Lacks("deadline")
-	if err := a.Jobs().Close(); err != nil {
+	if err := a.JobsDB().Close(); err != nil {
 		t.Fatal(err)
 	}
 	if got := a.Get("/readyz").Want(503).Has("jobs database, probe").Header.Get("Retry-After"); got != "1" {

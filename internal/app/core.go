@@ -49,7 +49,7 @@ func (a *App) buildCore() (err error) {
 	}); err != nil {
 		return err
 	}
-	if c.workspaces, err = workspace.New(workspace.Deps{DB: a.control, UI: a.ui, Clock: a.clock}); err != nil {
+	if c.workspaces, err = workspace.New(workspace.Deps{DB: a.control, UI: a.ui, Clock: a.clock, Home: "jobs"}); err != nil {
 		return err
 	}
 	if c.access, err = access.New(access.Deps{

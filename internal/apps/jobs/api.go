@@ -139,7 +139,7 @@ func (m *Module) apiRoutes() []httpx.Route {
 	}
 	return []httpx.Route{
 		{Method: "POST", Path: "/api/v1/events", Handler: m.postEvents, Access: httpx.Handled, Rate: httpx.RateIngest, MaxBody: jobviz.MaxBody,
-			AnyPrefix: true, NoAudit: "job events are counted, not audited", API: &httpx.Operation{
+			AnyPrefix: true, Fail: failAsAgent, NoAudit: "job events are counted, not audited", API: &httpx.Operation{
 				Summary:     "Report job events.",
 				Description: "The Jobviz protocol. Takes a key with the scope ingest. Bad events are described by their index and the others kept. Nothing is answered before it is stored.",
 				Request:     eventsRequest{}, Responses: map[int]any{200: jobviz.Response{}, 400: jobviz.ErrorResponse{}, 401: jobviz.ErrorResponse{}, 403: jobviz.ErrorResponse{}, 413: jobviz.ErrorResponse{}, 429: jobviz.ErrorResponse{}, 503: jobviz.ErrorResponse{}},

@@ -92,6 +92,11 @@ func (m *Module) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if status >= 500 && r.Context().Err() == nil {
 		m.d.Logger.Error("jobs: events were not stored", "error", err)
 	}
+	failAsAgent(w, status, e, "")
+}
+
+// failAsAgent answers what the edge refuses in the protocol's shape.
+func failAsAgent(w http.ResponseWriter, status int, e *kernel.Error, _ string) {
 	respond.SetRetryAfter(w.Header(), e)
 	_ = respond.JSON(w, status, jobviz.ErrorResponse{Error: e.Safe}) // a client that left
 }

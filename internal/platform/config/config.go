@@ -37,6 +37,7 @@ type Config struct {
 
 	InstanceKey Secret `help:"Key that wraps all other keys, 32 bytes in base64; without it a file in the data directory is used." secret:"true" placeholder:"KEY"`
 
+	JobsDays      int           `help:"Days that job events are kept; 0 keeps them for ever." default:"0" placeholder:"DAYS"`
 	AccessLogDays int           `help:"Days that the request log is kept (90 to 365)." default:"90" placeholder:"DAYS"`
 	LogFormat     string        `help:"Form of the server's log: text or json." default:"text" placeholder:"FORM"`
 	LogLevel      string        `help:"Least level that is logged: debug, info, warn or error." default:"info" placeholder:"LEVEL"`
@@ -164,6 +165,8 @@ func (c *Config) checkLogs() error {
 		return invalid("log-level", "it is %q; use debug, info, warn or error", c.LogLevel)
 	case c.AccessLogDays < 90 || c.AccessLogDays > 365:
 		return invalid("access-log-days", "it is %d; the promise about server logs (RET-7) allows 90 to 365", c.AccessLogDays)
+	case c.JobsDays < 0:
+		return invalid("jobs-days", "it is negative; use 0 to keep job events for ever")
 	case c.ShutdownGrace < 0:
 		return invalid("shutdown-grace", "it is negative")
 	}

@@ -227,6 +227,7 @@ func (s *shard) maintainOnce(ctx context.Context) (more bool, err error) {
 	busy := next-s.compacted < maxUncompacted && next != s.seenNext
 	s.seenNext = next
 	if busy {
+		s.settled.Store(false)
 		return false, nil
 	}
 	if next > checkpoint && now.Sub(flushed) > flushAfter {
@@ -243,10 +244,23 @@ func (s *shard) maintainOnce(ctx context.Context) (more bool, err error) {
 	}
 	s.compacted = to
 	if moreLog {
+		s.settled.Store(false)
 		return true, nil
 	}
-	return s.mergeOnce(ctx)
+	more, err = s.mergeOnce(ctx)
+	s.settled.Store(!more && err == nil)
+	return more, err
 }
 
 // maxUncompacted is how many events may wait for compaction before it no longer yields to ingest.
 const maxUncompacted = 2_000_000
+
+// Settled tells whether the background work has nothing left to do for a workspace: everything is folded and compacted
+// as far as it is worth it. The benchmark waits for it.
+func (x *Index) Settled(ctx context.Context, ws kernel.WorkspaceID) (bool, error) {
+	s, err := x.shard(ctx, ws)
+	if err != nil {
+		return false, err
+	}
+	return s.settled.Load(), nil
+}

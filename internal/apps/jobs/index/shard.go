@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kept-dev/kept/internal/apps/jobs/eventlog"
@@ -35,6 +36,7 @@ type shard struct {
 	// Of the background work alone.
 	compacted int64 // the log is compacted up to this offset
 	seenNext  int64 // next, when it looked last
+	settled   atomic.Bool
 }
 
 // entry is a job in the head.

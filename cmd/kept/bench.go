@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"text/tabwriter"
+	"time"
+
+	"github.com/kept-dev/kept/internal/bench"
+	"github.com/kept-dev/kept/internal/platform/config"
+)
+
+type benchCmd struct {
+	Jobs benchJobsCmd `cmd:"" help:"Measure job ingest, lists and searches, on a temporary directory."`
+}
+
+type benchJobsCmd struct {
+	Database config.Secret `help:"Measure on PostgreSQL in place of SQLite; the database should be empty." secret:"true" placeholder:"URL"`
+	Clients  int           `help:"HTTP clients at a time." default:"16"`
+	Batch    int           `help:"Events per request." default:"100"`
+	Duration time.Duration `help:"Time of each phase." default:"10s"`
+	Fill     int           `help:"How many jobs there are when lists and searches are timed." default:"1000000" placeholder:"JOBS"`
+	CPUs     int           `name:"cpus" help:"Processors to use; 0 is all." default:"0"`
+	JSON     bool          `name:"json" help:"Print JSON."`
+}
+
+// Run prints what it measures; progress goes to standard error.
+func (c *benchJobsCmd) Run(ctx context.Context, w out) error {
+	if c.CPUs > 0 {
+		runtime.GOMAXPROCS(c.CPUs)
+	}
+	res, err := bench.Jobs(ctx, bench.Options{Database: c.Database.Text(), Clients: c.Clients, Batch: c.Batch, Duration: c.Duration, Jobs: c.Fill,
+		Tell: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(res)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "events acknowledged\t%.0f/s\tdurable before the answer, %s, %d processors, client included\n", res.Acknowledged, res.Database, res.CPUs)
+	fmt.Fprintf(t, "events visible\t%.0f/s\tuntil the last one of the same load could be listed\n", res.Visible)
+	fmt.Fprintf(t, "decode and discard\t%.0f/s\tthe same server without storing\n", res.DecodeOnly)
+	fmt.Fprintf(t, "ratio\t%.0f %%\tacknowledged to decode and discard\n", res.Ratio*100)
+	fmt.Fprintf(t, "answer, flat out\tp50 %.1f ms\tp99 %.1f ms\n", res.AnswerP50, res.AnswerP99)
+	fmt.Fprintf(t, "answer, half load\tp50 %.1f ms\tp99 %.1f ms\n", res.HalfLoadP50, res.HalfLoadP99)
+	fmt.Fprintf(t, "to screen, half load\t\tp99 %.1f ms\n", res.HalfLoadVisible)
+	fmt.Fprintf(t, "on disk\t%.1f bytes/event\t%.0f bytes/event were sent; %d events of %d jobs\n", res.BytesPerEvent, res.BytesSent, res.Events, res.Jobs)
+	fmt.Fprintf(t, "memory\t%.0f MB\tpeak, clients included\n", float64(res.PeakRSS)/1e6)
+	for _, q := range res.Questions {
+		fmt.Fprintf(t, "%s\tp95 %.1f ms\t\n", q.Question, q.P95)
+	}
+	return t.Flush()
+}
