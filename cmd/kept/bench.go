@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"text/tabwriter"
 	"time"
 
@@ -24,6 +25,7 @@ type benchJobsCmd struct {
 	Duration time.Duration `help:"Time of each phase." default:"10s"`
 	Fill     int           `help:"How many jobs there are when lists and searches are timed." default:"1000000" placeholder:"JOBS"`
 	CPUs     int           `name:"cpus" help:"Processors to use; 0 is all." default:"0"`
+	Profile  string        `help:"Write a profile of the processor time of all phases." placeholder:"FILE"`
 	JSON     bool          `name:"json" help:"Print JSON."`
 }
 
@@ -31,6 +33,17 @@ type benchJobsCmd struct {
 func (c *benchJobsCmd) Run(ctx context.Context, w out) error {
 	if c.CPUs > 0 {
 		runtime.GOMAXPROCS(c.CPUs)
+	}
+	if c.Profile != "" {
+		f, err := os.Create(c.Profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	res, err := bench.Jobs(ctx, bench.Options{Database: c.Database.Text(), Clients: c.Clients, Batch: c.Batch, Duration: c.Duration, Jobs: c.Fill,
 		Tell: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }})

@@ -79,3 +79,24 @@ func BenchmarkEncode(b *testing.B) {
 	b.ReportMetric(float64(bytes)/1000, "B/event")
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/event")
 }
+
+func TestLowerASCII(t *testing.T) {
+	t.Parallel()
+	var all []byte
+	for c := range 256 {
+		all = append(all, byte(c))
+	}
+	text := append([]byte("@AZ[`az{0ÄÉ"), all...)
+	for from := range 9 {
+		want := make([]byte, 0, len(text))
+		for _, c := range text[from:] {
+			if c >= 'A' && c <= 'Z' {
+				c += 32
+			}
+			want = append(want, c)
+		}
+		if got := lowerASCII(nil, text[from:]); string(got) != string(want) {
+			t.Fatalf("from %d:\n got %q\nwant %q", from, got, want)
+		}
+	}
+}

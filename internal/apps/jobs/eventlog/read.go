@@ -130,6 +130,7 @@ func (l *Log) readSealed(ctx context.Context, ws kernel.WorkspaceID, offset int6
 // parts are the plain parts of a block.
 type parts struct {
 	first        int64
+	events       int
 	meta, bodies []byte
 }
 
@@ -138,7 +139,7 @@ func (l *Log) unpackParts(ctx context.Context, ws kernel.WorkspaceID, s *sealedB
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{first: s.first}
+	p := &parts{first: s.first, events: s.events}
 	if p.meta, err = l.packer.unpack(box, labelMeta, s.codec, s.meta); err != nil {
 		return nil, err
 	}

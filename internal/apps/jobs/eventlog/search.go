@@ -3,6 +3,7 @@ package eventlog
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -14,8 +15,11 @@ import (
 // whole words, because only those are in the filters.
 const insideWords = 32_000
 
-// filterBudget is the memory for word filters, bytes.
-const filterBudget = 48 << 20
+// Memory for word filters and for plain blocks, bytes.
+const (
+	filterBudget = 48 << 20
+	plainBudget  = 24 << 20
+)
 
 // MinNeedle is the length below which a text is not searched for.
 const MinNeedle = 2
@@ -34,12 +38,24 @@ func NewNeedle(text string) (n *Needle, ok bool) {
 	return n, len(text) >= MinNeedle && len(n.hashes) > 0
 }
 
+// lowerASCII appends the text in lower case, eight bytes at a time: a byte is upper case when adding 63 to its low seven
+// bits carries ('A' and beyond) and adding 37 does not ('Z' at most); its carry, moved to the bit of 32, is the difference.
 func lowerASCII(dst, text []byte) []byte {
-	for _, c := range text {
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	from := len(dst)
+	dst = append(dst, text...)
+	b := dst[from:]
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		v := binary.LittleEndian.Uint64(b[i:])
+		low := v &^ highs
+		upper := ((low + ones*(128-'A')) ^ (low + ones*(127-'Z'))) & ^v & highs
+		binary.LittleEndian.PutUint64(b[i:], v|upper>>2)
+	}
+	for ; i < len(b); i++ {
+		if c := b[i]; c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
 		}
-		dst = append(dst, c)
 	}
 	return dst
 }
@@ -168,13 +184,26 @@ func (l *Log) filter(ctx context.Context, box *seal.Box, ws kernel.WorkspaceID, 
 	return f, err
 }
 
-func (l *Log) scan(ctx context.Context, ws kernel.WorkspaceID, n *Needle, first int64, whole bool) ([]Match, error) {
+// recentParts reads the plain parts of a block through a small cache: people search again while they type.
+func (l *Log) recentParts(ctx context.Context, ws kernel.WorkspaceID, first int64) (*parts, error) {
 	sealed, err := l.readSealed(ctx, ws, first)
 	if err != nil || sealed == nil {
 		return nil, err
 	}
+	key := filterKey{ws, sealed.first}
+	if p, ok := l.plain.Get(key); ok && p.events == sealed.events {
+		return p, nil
+	}
 	p, err := l.unpackParts(ctx, ws, sealed)
-	if err != nil {
+	if err == nil {
+		l.plain.Put(key, p, int64(len(p.meta)+len(p.bodies)))
+	}
+	return p, err
+}
+
+func (l *Log) scan(ctx context.Context, ws kernel.WorkspaceID, n *Needle, first int64, whole bool) ([]Match, error) {
+	p, err := l.recentParts(ctx, ws, first)
+	if err != nil || p == nil {
 		return nil, err
 	}
 	if !n.in(p.meta, false) && !n.in(p.bodies, false) {

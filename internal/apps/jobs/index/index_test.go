@@ -403,7 +403,11 @@ func FuzzDecodeParts(f *testing.F) {
 		new(segment).decodeMeta(meta)
 		decodeEvents(events)
 		if p, err := decodeScan(scan, 1); err == nil {
-			decodeTexts(texts, p)
+			if q, err := decodeTexts(texts, p); err == nil {
+				for i := range p.first {
+					q.row(p, i)
+				}
+			}
 		}
 	})
 }

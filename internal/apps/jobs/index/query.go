@@ -304,7 +304,7 @@ func (x *Index) listBlock(ctx context.Context, ws kernel.WorkspaceID, q *query, 
 				return err
 			}
 		}
-		full := texts.rows[i]
+		full := texts.row(scan, i)
 		full.hash = b.seg.hashes[b.number*blockJobs+int(scan.job[i])]
 		if q.matchesTexts(&full) && q.wants(&full) {
 			q.take(full)
@@ -400,14 +400,17 @@ func (x *Index) rowsOf(ctx context.Context, s *shard, key string) ([]Row, error)
 		if at[i]+1 < len(scan.jobsFirst) {
 			to = scan.jobsFirst[at[i]+1]
 		}
-		rows := slices.Clone(texts.rows[from:to])
-		if len(rows) == 0 || Key(rows[0].Queue, rows[0].ID) != key {
-			continue
+		var rows []Row
+		for run := from; run < to; run++ {
+			r := texts.row(scan, run)
+			if r.hash = hash; Key(r.Queue, r.ID) != key {
+				break // another job with the same hash
+			}
+			rows = append(rows, r)
 		}
-		for j := range rows {
-			rows[j].hash = hash
+		if len(rows) > 0 {
+			return rows, nil
 		}
-		return rows, nil
 	}
 	return nil, nil
 }

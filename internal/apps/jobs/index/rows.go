@@ -131,56 +131,95 @@ func fromFirst(v, first int64) int64 {
 	return first + v
 }
 
-// textPart is the decoded texts of a block: rows without what the scan part has.
+// textPart is the rest of a block's runs as columns. Rows are put together one by one, because a list shows few.
 type textPart struct {
-	ids  []string
-	rows []Row
+	dict    []string
+	ids     texts // of each job
+	columns [textColumns][]int64
+	traces  texts // of each run, as are the others
+	parents texts
 }
 
-func (p *textPart) cost() int64 { return int64(len(p.rows))*400 + 1024 }
+// The number columns of a textPart, in the order in which they are written.
+const (
+	colRun = iota
+	colLast
+	colDue
+	colStarted
+	colFinished
+	colTries
+	colStalls
+	colParentQueue
+	colAgent
+	colError
+	textColumns
+)
+
+// texts is a column of texts: text i is bytes[ends[i-1]:ends[i]].
+type texts struct {
+	ends  []int32
+	bytes []byte
+}
+
+func (t *texts) at(i int) string {
+	from := int32(0)
+	if i > 0 {
+		from = t.ends[i-1]
+	}
+	return string(t.bytes[from:t.ends[i]])
+}
+
+func readTexts(r *column.Reader, n int) texts {
+	t := texts{ends: make([]int32, n)}
+	r.Texts(n, func(i int, v []byte) {
+		t.bytes = append(t.bytes, v...)
+		t.ends[i] = int32(len(t.bytes))
+	})
+	for i := 1; i < n; i++ { // empty ones end where the one before does
+		t.ends[i] = max(t.ends[i], t.ends[i-1])
+	}
+	return t
+}
+
+func (p *textPart) cost() int64 {
+	return int64(len(p.columns[0])*8*textColumns+len(p.ids.bytes)+len(p.traces.bytes)+len(p.parents.bytes)) + 1024
+}
 
 func decodeTexts(b []byte, scan *scanPart) (*textPart, error) {
 	if len(b) == 0 || b[0] != formatVersion {
 		return nil, column.ErrBroken
 	}
 	r := column.NewReader(b[1:])
-	n := r.Count()
-	p := &textPart{ids: make([]string, r.Count()), rows: make([]Row, n)}
-	dict := r.Dict()
-	if n != len(scan.first) || len(p.ids) != len(scan.jobsFirst)-1 {
+	n, jobs := r.Count(), r.Count()
+	if n != len(scan.first) || jobs != len(scan.jobsFirst)-1 {
 		return nil, column.ErrBroken
 	}
-	word := func(i int64) string {
-		if i < 0 || i >= int64(len(dict)) {
-			r.Err = column.ErrBroken
-			return ""
-		}
-		return dict[i]
+	p := &textPart{dict: r.Dict()}
+	p.ids = readTexts(r, jobs)
+	for c := range p.columns {
+		p.columns[c] = r.Varints(n)
 	}
-	r.Texts(len(p.ids), func(i int, v []byte) { p.ids[i] = string(v) })
-	rows := p.rows
-	for i := range rows {
-		rows[i] = scan.row(i)
-		rows[i].ID = p.ids[scan.job[i]]
-	}
-	each := func(set func(row *Row, v int64)) {
-		for i := range rows {
-			set(&rows[i], r.Varint())
+	p.traces, p.parents = readTexts(r, n), readTexts(r, n)
+	for _, c := range []int{colParentQueue, colAgent, colError} {
+		for _, w := range p.columns[c] {
+			if w < 0 || w >= int64(len(p.dict)) {
+				return nil, column.ErrBroken
+			}
 		}
 	}
-	each(func(row *Row, v int64) { row.Run = int(v) })
-	each(func(row *Row, v int64) { row.Last = row.First + v })
-	each(func(row *Row, v int64) { row.Due = fromFirst(v, row.First) })
-	each(func(row *Row, v int64) { row.Started = fromFirst(v, row.First) })
-	each(func(row *Row, v int64) { row.Finished = fromFirst(v, row.First) })
-	each(func(row *Row, v int64) { row.Tries = int(v) })
-	each(func(row *Row, v int64) { row.Stalls = int(v) })
-	each(func(row *Row, v int64) { row.ParentQueue = word(v) })
-	each(func(row *Row, v int64) { row.Agent = word(v) })
-	each(func(row *Row, v int64) { row.Error = word(v) })
-	r.Texts(n, func(i int, v []byte) { rows[i].TraceID = string(v) })
-	r.Texts(n, func(i int, v []byte) { rows[i].ParentID = string(v) })
 	return p, r.Err
+}
+
+// row puts a run together.
+func (p *textPart) row(scan *scanPart, i int) Row {
+	r := scan.row(i)
+	col := func(c int) int64 { return p.columns[c][i] }
+	r.ID, r.TraceID, r.ParentID = p.ids.at(int(scan.job[i])), p.traces.at(i), p.parents.at(i)
+	r.Run, r.Tries, r.Stalls = int(col(colRun)), int(col(colTries)), int(col(colStalls))
+	r.Last = r.First + col(colLast)
+	r.Due, r.Started, r.Finished = fromFirst(col(colDue), r.First), fromFirst(col(colStarted), r.First), fromFirst(col(colFinished), r.First)
+	r.ParentQueue, r.Agent, r.Error = p.dict[col(colParentQueue)], p.dict[col(colAgent)], p.dict[col(colError)]
+	return r
 }
 
 // row is what the scan part knows of a run.

@@ -15,7 +15,7 @@ import (
 // Memory that decoded blocks may take, bytes.
 const (
 	scanBudget = 64 << 20
-	textBudget = 16 << 20
+	textBudget = 32 << 20
 )
 
 // errOvertaken says that another instance has moved the checkpoint: the shard loads again.
