@@ -66,7 +66,7 @@ type Step struct {
 	At     time.Time
 	Took   time.Duration // 0: a moment
 	Label  string
-	Detail string
+	Detail any // text, or HTML made by this package
 	Tone   Tone
 	Gap    bool // explains why nothing happened
 	Lane   string

@@ -90,6 +90,9 @@ func (r rowView) Took() any {
 	return shown(r.Duration)
 }
 
+// StartsLater tells whether the run waits for its time.
+func (r rowView) StartsLater() bool { return r.Status == fold.Delayed && r.Due > 0 }
+
 // StillRuns tells whether the only attempt is under way.
 func (r rowView) StillRuns() bool { return r.Status == fold.Active && r.Started != 0 && r.Tries <= 1 }
 
@@ -123,7 +126,7 @@ func (m *Module) listView(r *http.Request) (v listView, err error) {
 	}
 	f := readFilters(r.URL, m.d.Clock())
 	v = listView{Action: listHref(ws), Tabs: statusTabs(f), Fields: filterFields(f, facets), Chips: f.Chips, Clear: f.clear(),
-		Search: f.Text != "", Keep: keep(r.URL), Envs: len(facets.Envs) > 1}
+		Search: f.Text != "", Keep: keep(r.URL), Envs: len(facets.Envs) > 1 && f.Env == ""}
 	if f.After == "" {
 		v.Live = livePage(ws, "jobs-rows")
 	}
