@@ -18,7 +18,7 @@ const (
 
 // Fold sorts the events of a job into runs. The set must be sorted, as Set.Add keeps it.
 func Fold(set Set) []Run {
-	f := folder{}
+	f := folder{recent: make([]seen, 0, len(set)), left: len(set)}
 	for _, e := range set {
 		f.add(e)
 	}
@@ -28,9 +28,13 @@ func Fold(set Set) []Run {
 	return f.runs
 }
 
+// maxSized bounds how many steps room is made for at once.
+const maxSized = 16
+
 type folder struct {
 	runs   []Run
 	recent []seen // state events that counted, newest last
+	left   int    // events that are still to come, to size a run's steps
 }
 
 // seen points at a step that counted.
@@ -44,13 +48,14 @@ func (f *folder) cur() *Run {
 }
 
 func (f *folder) add(e Event) {
+	f.left--
 	if s, dup := f.copyOf(e); dup {
 		f.runs[s.run].Steps[s.step].Copies++
 		return
 	}
 	run := f.cur()
 	if run == nil || f.beginsRun(run, e) {
-		f.runs = append(f.runs, Run{Number: len(f.runs) + 1, First: e.At})
+		f.runs = append(f.runs, Run{Number: len(f.runs) + 1, First: e.At, Steps: make([]Step, 0, min(f.left+1, maxSized))})
 		run = f.cur()
 	}
 	run.apply(e)

@@ -44,6 +44,8 @@ type Job struct {
 	Set       fold.Set
 	Attrs     []Attr // sorted by kind, time and value
 	Received  int64  // when its newest event was received, microseconds
+
+	folded []Row // what rows gave last; nil when the job has changed since
 }
 
 // Key is how a job is looked up. Neither queue nor id holds a NUL.
@@ -124,6 +126,7 @@ func (j *Job) Union(o *Job) {
 		j.addAttr(a.Kind, a.Value, a.At)
 	}
 	j.Received = max(j.Received, o.Received)
+	j.folded = nil
 }
 
 // Row is one run as lists show it. Times are microseconds since the Unix epoch, 0 when not known; spans microseconds,
@@ -151,8 +154,15 @@ type Row struct {
 	hash        uint32
 }
 
-// rows folds the job.
+// rows folds the job, or remembers.
 func (j *Job) rows() []Row {
+	if j.folded == nil {
+		j.folded = j.fold()
+	}
+	return j.folded
+}
+
+func (j *Job) fold() []Row {
 	runs := fold.Fold(j.Set)
 	out := make([]Row, len(runs))
 	hash := keyHash([]byte(Key(j.Queue, j.ID)))

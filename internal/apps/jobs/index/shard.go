@@ -184,6 +184,7 @@ func (s *shard) merge(r *eventlog.Record) *entry {
 		return nil
 	}
 	j.Received = max(j.Received, r.ReceivedAt)
+	j.folded = nil
 	if !e.dirty {
 		e.dirty = true
 		s.dirty++
