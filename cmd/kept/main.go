@@ -22,6 +22,7 @@ type cli struct {
 	Config string `help:"File with settings, one KEY=VALUE a line, as in an env file." placeholder:"FILE"`
 
 	Serve    serveCmd    `cmd:"" help:"Run the server."`
+	Demo     demoCmd     `cmd:"" help:"Run a server with a small shop whose background jobs are real, to look around."`
 	Setup    setupCmd    `cmd:"" help:"Make an owner, a workspace and an API key, also beside a running server."`
 	Promises promisesCmd `cmd:"" help:"Check every promise that this server makes about data."`
 	Jobs     jobsCmd     `cmd:"" help:"Look after the job data."`

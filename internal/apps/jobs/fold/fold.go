@@ -11,6 +11,8 @@ const (
 	// reorder is how late a waiting or active may be stamped behind the final event of its run: agents that look the
 	// job up before they stamp (BullMQ) overtake themselves on jobs that take a millisecond.
 	reorder = 2_000_000
+	// lateStamp is the same for a waiting or delayed of a run that had one before: that of a retry.
+	lateStamp = 500_000
 	// contradiction is within how much of one final event another one is the same end told twice (Agenda sends fail and
 	// complete, Laravel two fails).
 	contradiction = 5_000_000
@@ -109,7 +111,7 @@ func (f *folder) beginsRun(run *Run, e Event) bool {
 	since := e.At - run.Finished
 	switch e.Type {
 	case jobviz.Waiting, jobviz.Delayed:
-		return since > reorder || run.Enqueued != 0 || run.Started != 0 && run.Started < run.Finished
+		return since > reorder || since > lateStamp && run.Enqueued != 0
 	case jobviz.Active:
 		return since > reorder || run.Started != 0
 	case jobviz.Failed, jobviz.Completed:
