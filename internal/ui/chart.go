@@ -19,6 +19,14 @@ type Chart struct {
 	Bars   bool // columns instead of lines: counts per interval
 	Stack  bool
 	Height int // pixels, default 180
+	Marks  []Mark
+}
+
+// Mark is a moment that the drawing shows as a line with a label, such as a
+// deployment. The page says the same in text elsewhere.
+type Mark struct {
+	At    time.Time
+	Label string
 }
 
 // Series is one line of a chart. A NaN is a gap.
@@ -36,15 +44,23 @@ func (c Chart) Data() (string, error) {
 		Tone   Tone       `json:"tone,omitempty"`
 		Values []*float64 `json:"values"`
 	}
+	type mark struct {
+		At    float64 `json:"at"`
+		Label string  `json:"label"`
+	}
 	out := struct {
 		Unit  string    `json:"unit,omitempty"`
 		Bars  bool      `json:"bars,omitempty"`
 		Stack bool      `json:"stack,omitempty"`
 		At    []float64 `json:"at"`
 		Lines []line    `json:"lines"`
+		Marks []mark    `json:"marks,omitempty"`
 	}{Unit: c.Unit, Bars: c.Bars, Stack: c.Stack, At: make([]float64, len(c.At))}
 	for i, t := range c.At {
-		out.At[i] = float64(t.UnixMilli()) / 1000
+		out.At[i] = seconds(t)
+	}
+	for _, m := range c.Marks {
+		out.Marks = append(out.Marks, mark{seconds(m.At), m.Label})
 	}
 	for _, s := range c.Series {
 		l := line{Label: s.Label, Tone: s.Tone, Values: make([]*float64, len(c.At))}
@@ -58,6 +74,8 @@ func (c Chart) Data() (string, error) {
 	b, err := json.Marshal(out)
 	return string(b), err
 }
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 // Cell is the text of one value of the table.
 func (c Chart) Cell(s Series, i int) string {

@@ -103,7 +103,7 @@ func Stack(text string) template.HTML {
 	return template.HTML(b.String())
 }
 
-var libraryMarks = []string{"node_modules/", "node:internal", "(internal/", "/usr/lib/", "/usr/local/go/src/",
+var libraryMarks = []string{"node_modules/", "(node:", "at node:", "(internal/", "/usr/lib/", "/usr/local/go/src/",
 	"/pkg/mod/", "/vendor/", "site-packages/", "runtime/debug", "java.base/"}
 
 func frameClass(i int, line string) string {

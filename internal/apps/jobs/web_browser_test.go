@@ -38,6 +38,7 @@ func TestPagesInABrowser(t *testing.T) {
 	job := w.base() + "/mail/01HV7Q2M9Z3K"
 	for name, url := range map[string]string{
 		"list": w.base(), "list-filtered": w.base() + "?q=ECONNREFUSED&queue=mail&time=24h&over=1s", "list-failed": w.base() + "?status=failed&time=custom&from=2026-03-09T09:00:00Z&under=abc",
+		"queues": w.base() + "/queues", "queues-1h": w.base() + "/queues?time=1h&env=staging", "queues-empty": empty.base() + "/queues", "settings": w.base() + "/settings",
 		"job": job, "job-active": w.base() + "/media/8e7c1f04-77d2-4c1b-9f0e-5f4f1f2a9b10", "job-stalled": w.base() + "/reports/repeat:9f1:1772000000",
 		"job-parent": w.base() + "/orders/ORD-2026-00041", "job-delayed": w.base() + "/mail/nl-2026-03",
 		"none": w.base() + "?queue=nowhere", "connect": empty.base(),

@@ -297,6 +297,9 @@ func attempts(d *Detail, now int64) []attemptView {
 	out := make([]attemptView, len(d.Run.Attempts))
 	for i, a := range d.Run.Attempts {
 		out[i] = attemptView{Attempt: a, now: now}
+		if before := i - 1; a.Wait == fold.NotKnown && a.Start > 0 && before >= 0 && d.Run.Attempts[before].End > 0 {
+			out[i].Wait = max(0, a.Start-d.Run.Attempts[before].End) // the queue told nothing of the retry
+		}
 		if f, ok := d.Failures[a.Number]; ok {
 			out[i].Headline = firstLine(f.Reason)
 		}
@@ -367,7 +370,7 @@ func (m *Module) findChildren(ctx context.Context, ws kernel.WorkspaceID, v *job
 		return err
 	}
 	v.Children = m.rowViews(ws, page.Rows)
-	slices.Reverse(v.Children) // in the order in which they began
+	slices.SortFunc(v.Children, func(a, b rowView) int { return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.ID, b.ID)) })
 	if page.Next == "" {
 		v.ChildHref = ""
 	}

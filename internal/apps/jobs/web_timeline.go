@@ -26,14 +26,15 @@ const maxLabel = 300
 
 // timeline tells what happened in a run, and in words why nothing happened between.
 type timeline struct {
-	d       *Detail
-	now     int64
-	logs    bool // log lines stand in it
-	steps   []ui.Step
-	prev    *Step // the step before, whatever it was
-	queued  *Step // the newest step that put the job into the queue
-	heard   bool  // the attempt under way has reported something
-	counted int   // attempts begun
+	d      *Detail
+	now    int64
+	logs   bool // log lines stand in it
+	steps  []ui.Step
+	prev   *Step // the step before, whatever it was
+	queued *Step // the newest step that put the job into the queue
+	heard  bool  // the attempt under way has reported something
+
+	someLate bool // some steps arrived late and others did not: worth a word at each
 }
 
 func newTimeline(d *Detail, now int64) ui.Timeline {
@@ -43,7 +44,7 @@ func newTimeline(d *Detail, now int64) ui.Timeline {
 			n++
 		}
 	}
-	t := &timeline{d: d, now: now, logs: n <= maxLogSteps}
+	t := &timeline{d: d, now: now, logs: n <= maxLogSteps, someLate: someLate(d)}
 	for i := range d.Steps {
 		t.add(i)
 	}
@@ -55,6 +56,16 @@ func newTimeline(d *Detail, now int64) ui.Timeline {
 	return ui.Timeline{Label: "What happened", Start: kernel.FromMicros(d.Run.First), End: kernel.FromMicros(end), Steps: t.steps}
 }
 
+func someLate(d *Detail) bool {
+	late := 0
+	for _, s := range d.Steps {
+		if s.ReceivedAt-s.At > lateAfter {
+			late++
+		}
+	}
+	return late > 0 && late < len(d.Steps)
+}
+
 func (t *timeline) put(s *Step, label string, tone ui.Tone, details ...any) *ui.Step {
 	if s.Copies > 1 {
 		details = append(details, strconv.Itoa(s.Copies)+" copies received")
@@ -62,7 +73,7 @@ func (t *timeline) put(s *Step, label string, tone ui.Tone, details ...any) *ui.
 	if s.Ignored {
 		details = append(details, "contradicts what came before; not counted")
 	}
-	if s.ReceivedAt > 0 && s.ReceivedAt-s.At > lateAfter {
+	if t.someLate && s.ReceivedAt-s.At > lateAfter && s.ReceivedAt > 0 {
 		details = append(details, "arrived "+spanText(s.ReceivedAt-s.At)+" later")
 	}
 	t.steps = append(t.steps, ui.Step{At: kernel.FromMicros(s.At), Label: label, Tone: tone, Detail: sentence(details...)})
@@ -172,7 +183,6 @@ func (t *timeline) delay(s *Step, until int64) int64 {
 
 func (t *timeline) addActive(s *Step) {
 	t.waited(s)
-	t.counted++
 	t.heard = false
 	a := t.attempt(s)
 	label, tone := "Attempt "+strconv.Itoa(max(1, s.Attempt))+" began", ui.ToneActive

@@ -10,6 +10,8 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,10 +27,24 @@ import (
 // world is the app with its pages, a person who looks at them and a clock that stands still unless it is moved.
 type world struct {
 	*Module
-	url   string
-	now   time.Time
+	url string
+
+	mu    sync.Mutex
+	at    time.Time
 	role  string
 	audit []string
+}
+
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.at
+}
+
+func (w *world) setNow(t time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.at = t
 }
 
 // worldStart is when tests take place: a quarter past noon, so that nothing crosses midnight.
@@ -38,7 +54,7 @@ func newWorld(t testing.TB) *world { return newWorldAt(t, worldStart) }
 
 func newWorldAt(t testing.TB, now time.Time) *world {
 	t.Helper()
-	w := &world{now: now, role: "owner"}
+	w := &world{at: now, role: "owner"}
 	instance, _, err := seal.LoadInstanceKey(filepath.Join(t.TempDir(), "instance.key"), "")
 	if err != nil {
 		t.Fatal(err)
@@ -54,13 +70,15 @@ func newWorldAt(t testing.TB, now time.Time) *world {
 		t.Fatal(err)
 	}
 	memory := bus.NewMemory()
-	w.Module, err = New(Deps{DB: d, Keys: keys, Bus: memory, UI: shell, Clock: func() time.Time { return w.now }, Logger: slog.New(slog.DiscardHandler),
+	w.Module, err = New(Deps{DB: d, Keys: keys, Bus: memory, UI: shell, Clock: w.now, Logger: slog.New(slog.DiscardHandler),
 		BaseURL: func() string { return "https://kept.example.com" },
 		MaxAge:  func(context.Context, kernel.WorkspaceID) (time.Duration, error) { return 0, nil },
 		KeyByToken: func(context.Context, string) (httpx.Actor, error) {
 			return httpx.Actor{KeyID: "k", WorkspaceID: testWS, Scopes: []string{"ingest", "read"}}, nil
 		},
 		Audit: func(_ context.Context, action, target, detail string) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			w.audit = append(w.audit, action+" "+target+" "+detail)
 			return nil
 		}})
@@ -161,7 +179,7 @@ type story struct {
 }
 
 func (w *world) job(queue, name, id string, ago time.Duration) *story {
-	return &story{base: event{"queue": queue, "jobName": name, "jobId": id, "env": "production"}, at: w.now.Add(-ago)}
+	return &story{base: event{"queue": queue, "jobName": name, "jobId": id, "env": "production"}, at: w.now().Add(-ago)}
 }
 
 func (s *story) with(key string, value any) *story { s.base[key] = value; return s }
@@ -244,7 +262,7 @@ func (w *world) day(t testing.TB) {
 	tell(w.job("media", "transcode-video", "8e7c1f04-77d2-4c1b-9f0e-5f4f1f2a9b10", 95*time.Second).then(0, "waiting", nil).then(4*time.Second, "active", event{"input": event{"file": "売上報告.mp4"}}).
 		then(30*time.Second, "progress", event{"progress": 40}))
 	tell(w.job("reports", "nightly-report", "repeat:9f1:1772000000", 11*time.Minute).then(0, "waiting", nil).then(2*time.Second, "active", nil).then(29*time.Second, "waiting", nil).then(0, "stalled", nil))
-	tell(w.job("mail", "send-newsletter", "nl-2026-03", 6*time.Minute).then(0, "delayed", event{"delay": w.now.Add(20 * time.Minute).UnixMilli()}))
+	tell(w.job("mail", "send-newsletter", "nl-2026-03", 6*time.Minute).then(0, "delayed", event{"delay": w.now().Add(20 * time.Minute).UnixMilli()}))
 	for i := range 4 {
 		tell(w.job("imports", "import-customers", fmt.Sprintf("imp-%d", i), time.Duration(4+i)*time.Minute).then(0, "waiting", nil))
 	}
@@ -255,8 +273,26 @@ func (w *world) day(t testing.TB) {
 			with("parentJobId", "ORD-2026-00041").with("parentQueue", "orders").then(0, "waiting", nil).then(time.Duration(9+i*40)*time.Millisecond, "active", nil).then(time.Duration(60+i*150)*time.Millisecond, "completed", nil))
 	}
 	events = append(events, event{"jobId": "deploy-0b1c", "jobName": "deployment", "queue": "__system", "event": "deployment", "env": "production",
-		"timestamp": w.now.Add(-25 * time.Minute).UnixMilli(), "data": event{"version": "1.4.2", "commitHash": "0b1c9d2", "description": "New mail transport"}})
-	w.report(t, events...)
+		"timestamp": float64(w.now().Add(-25 * time.Minute).UnixMilli()), "data": event{"version": "1.4.2", "commitHash": "0b1c9d2", "description": "New mail transport"}})
+	w.reportAsItHappens(t, events)
+}
+
+// reportAsItHappens sends each event a moment after it happened.
+func (w *world) reportAsItHappens(t testing.TB, events []event) {
+	t.Helper()
+	end := w.now()
+	at := func(e event) int64 { return int64(e["timestamp"].(float64)) }
+	slices.SortStableFunc(events, func(a, b event) int { return int(at(a) - at(b)) })
+	for len(events) > 0 {
+		n := 1
+		for n < len(events) && at(events[n])-at(events[0]) < 20_000 {
+			n++
+		}
+		w.setNow(time.UnixMilli(at(events[n-1])).Add(time.Second))
+		w.report(t, events[:n]...)
+		events = events[n:]
+	}
+	w.setNow(end)
 }
 
 // failing is a job that fails three times, with all that can be told of it.

@@ -14,6 +14,7 @@ interface Data {
   stack?: boolean;
   at: number[];
   lines: Line[];
+  marks?: { at: number; label: string }[];
 }
 export interface Drawing {
   update(): void;
@@ -36,8 +37,6 @@ export function draw(host: HTMLElement): Drawing {
   legend.className = "chart-legend";
   const canvas = document.createElement("div");
   host.replaceChildren(legend, canvas);
-  host.setAttribute("role", "img");
-  host.setAttribute("aria-label", `${host.dataset.title ?? "Chart"}, drawn from the table below`);
 
   const height = Number(host.dataset.height) || 180;
   canvas.style.minHeight = `${height}px`;
@@ -138,8 +137,35 @@ function options(host: HTMLElement, data: Data, width: number, height: number, a
         };
       }),
     ],
-    hooks: { setCursor: [(u) => at(u.cursor.idx ?? null)] },
+    hooks: { setCursor: [(u) => at(u.cursor.idx ?? null)], draw: [(u) => marks(u, host)] },
   };
+}
+
+// marks draws the moments that the numbers are to be compared with. A label
+// that would run into the one before is left out; the page has them all.
+function marks(u: uPlot, host: HTMLElement): void {
+  const { left, top, width, height } = u.bbox;
+  const pen = u.ctx;
+  let free = -Infinity;
+  pen.save();
+  pen.font = `${11 * devicePixelRatio}px ${getComputedStyle(host).fontFamily}`;
+  pen.strokeStyle = pen.fillStyle = color(host, "--text");
+  pen.lineWidth = devicePixelRatio;
+  pen.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+  for (const mark of read(host).marks ?? []) {
+    const x = u.valToPos(mark.at, "x", true);
+    if (x < left || x > left + width) continue;
+    pen.beginPath();
+    pen.moveTo(x, top);
+    pen.lineTo(x, top + height);
+    pen.stroke();
+    const wide = pen.measureText(mark.label).width + 6 * devicePixelRatio;
+    const at = x + wide > left + width ? x - wide : x + 4 * devicePixelRatio;
+    if (at < free) continue;
+    pen.fillText(mark.label, at, top + 10 * devicePixelRatio);
+    free = at + wide;
+  }
+  pen.restore();
 }
 
 // room leaves half a column free at both ends.
