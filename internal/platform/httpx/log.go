@@ -47,12 +47,18 @@ func (x *exchange) logEntry(r *http.Request, took time.Duration, prefixes []stri
 	if x.route.Path != "" {
 		e.Route = x.route.Path
 	}
-	target := redactTarget(x.target, x.route.Path, x.route.Secrets)
+	e.Path = loggedTarget(x.target, x.route.Route, prefixes)
+	return e
+}
+
+// loggedTarget is a request's target as it may be stored. It is made storable first, because what that takes out may
+// stand in the middle of a secret, and cut last.
+func loggedTarget(target string, route Route, prefixes []string) string {
+	target = redactTarget(storable(target), route.Path, route.Secrets)
 	for _, prefix := range prefixes {
 		target = redactPrefixed(target, prefix)
 	}
-	e.Path = clip(target, maxLoggedPath)
-	return e
+	return clip(target, maxLoggedPath)
 }
 
 // minSecret is how much must follow a prefix for the whole to be a secret, so that a queue may be called kept_mails.
@@ -84,6 +90,11 @@ func clip(s string, limit int) string {
 	if len(s) > limit {
 		s = s[:limit]
 	}
+	return storable(s)
+}
+
+// storable takes out what no database keeps as text.
+func storable(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "")
 }
 
