@@ -116,9 +116,6 @@ func (q *Queue) take(ctx context.Context) error {
 func (q *Queue) start(c *claim) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if _, twice := q.running[c.id]; twice {
-		return // our own lease ran out while the job runs; the next heartbeat ends that run, and this lease runs out too
-	}
 	if q.stopped {
 		q.loops.Go(func() { q.giveBack(c) })
 		return

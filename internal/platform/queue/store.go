@@ -33,7 +33,7 @@ type outcome struct {
 func (q *Queue) claim(ctx context.Context, n int) ([]*claim, error) {
 	now := kernel.Micros(q.clock())
 	args := []any{now}
-	where := `state = 'live' AND due_at <= $1 AND kind IN (` + q.kindList(&args) + `)`
+	where := `state = 'live' AND due_at <= $1 AND kind IN (` + q.kindList(&args) + `) AND id NOT IN (` + q.runningList(&args) + `)`
 	var one int // looking costs no write lock, and mostly there is nothing
 	switch err := q.db.QueryRow(ctx, `SELECT 1 FROM queue_jobs WHERE `+where+` LIMIT 1`, args...).Scan(&one); {
 	case errors.Is(err, db.ErrNoRows):
@@ -69,6 +69,19 @@ func (q *Queue) kindList(args *[]any) string {
 	list := []string{"''"} // no kind's name, so that the list is never empty
 	for name := range q.kinds {
 		*args = append(*args, name)
+		list = append(list, fmt.Sprintf("$%d", len(*args)))
+	}
+	return strings.Join(list, ", ")
+}
+
+// runningList is kindList for the jobs that run here. After a leap of the clock, or a sleep of the machine, their leases
+// seem to have ended; the next heartbeat mends that, unless another instance was faster.
+func (q *Queue) runningList(args *[]any) string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	list := []string{"''"}
+	for id := range q.running {
+		*args = append(*args, id)
 		list = append(list, fmt.Sprintf("$%d", len(*args)))
 	}
 	return strings.Join(list, ", ")
