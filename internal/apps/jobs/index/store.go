@@ -254,7 +254,7 @@ func (x *Index) blockJobs(ctx context.Context, ws kernel.WorkspaceID, ref blockR
 }
 
 func (x *Index) scan(ctx context.Context, ws kernel.WorkspaceID, ref blockRef) (*scanPart, error) {
-	key := partKey{ref.seg, ref.number}
+	key := partKey(ref)
 	if p, ok := x.scans.Get(key); ok {
 		return p, nil
 	}
@@ -270,7 +270,7 @@ func (x *Index) scan(ctx context.Context, ws kernel.WorkspaceID, ref blockRef) (
 }
 
 func (x *Index) text(ctx context.Context, ws kernel.WorkspaceID, ref blockRef) (*textPart, error) {
-	key := partKey{ref.seg, ref.number}
+	key := partKey(ref)
 	if p, ok := x.texts.Get(key); ok {
 		return p, nil
 	}
