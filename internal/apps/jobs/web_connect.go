@@ -23,24 +23,29 @@ func (m *Module) connect(ws kernel.WorkspaceID) *connectView {
 		KeysHref: "/w/" + string(ws) + "/settings/api-keys",
 		Curl: fmt.Sprintf(`curl -sS -H "Authorization: Bearer %s" -H "Content-Type: application/json" -d '{"events":[{"jobId":"1","jobName":"hello","queue":"test","event":"completed","timestamp":'"$(date +%%s)"'000}]}' %s/api/v1/events`,
 			keyPlaceholder, base),
-		Node: fmt.Sprintf(`import { initJobviz } from "jobviz-agent"; // npm install jobviz-agent
+		Node: fmt.Sprintf(`// npm install jobviz-agent
+import { initJobviz } from "jobviz-agent";
 
 initJobviz({
   apiKey: %q,
   endpoint: %q,
-  queues: ["emails", "reports"], // your BullMQ queues
+  queues: ["emails"], // of BullMQ
   redisUrl: process.env.REDIS_URL,
 });`, keyPlaceholder, base),
-		Go: fmt.Sprintf(`client, err := kept.New(kept.Config{Endpoint: %q, APIKey: %q})
+		Go: fmt.Sprintf(`client, err := kept.New(kept.Config{
+	Endpoint: %q,
+	APIKey:   %q,
+})
 if err != nil {
 	log.Print(err) // a nil client does nothing
 }
 defer client.Close(ctx)
 
 job := kept.Job{ID: "1", Name: "hello", Queue: "test"}
-err = kept.Run(ctx, client, job, func(ctx context.Context, j *kept.Running) (any, error) {
+work := func(ctx context.Context, j *kept.Running) (any, error) {
 	j.Log("working", nil)
 	return nil, nil
-})`, base, keyPlaceholder),
+}
+err = kept.Run(ctx, client, job, work)`, base, keyPlaceholder),
 	}
 }

@@ -101,10 +101,10 @@ func (f *filters) readTimes(q url.Values, now time.Time) {
 	from, to := f.readTime(q.Get("from"), "from"), f.readTime(q.Get("to"), "to")
 	if w, ok := findWindow(q.Get("time")); ok {
 		f.Time, f.From = w.Key, kernel.Micros(now.Add(-w.Long))
-		f.chip("Began", strings.ToLower(w.Label), "time", "from", "to")
+		f.chip("Time", strings.ToLower(w.Label), "time", "from", "to")
 		return
 	}
-	if q.Get("time") == customTime || from != 0 || to != 0 {
+	if q.Get("time") == customTime || q.Get("from") != "" || q.Get("to") != "" {
 		f.Time = customTime
 	}
 	f.From, f.To = from, to

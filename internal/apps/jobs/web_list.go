@@ -110,11 +110,8 @@ func (m *Module) listPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ws := httpx.ActorOf(r.Context()).WorkspaceID
-	page := ui.Page{Title: "Jobs", App: appKey, Section: listHref(ws), Body: v}
-	if v.Connect != nil {
-		page.Title, page.Lead = "Connect your first worker", "This workspace has not heard of any job yet. Three ways to change that:"
-	}
-	return m.pages.Render(w, r, http.StatusOK, "list", page)
+	// The heading is part of what is kept up to date: it changes when the first job arrives.
+	return m.pages.Render(w, r, http.StatusOK, "list", ui.Page{Title: "Jobs", App: appKey, Section: listHref(ws), NoHead: true, Body: v})
 }
 
 func (m *Module) listView(r *http.Request) (v listView, err error) {
@@ -238,7 +235,7 @@ func filterFields(f *filters, facets index.Facets) []field {
 }
 
 func timeField(f *filters) field {
-	out := field{Filter: ui.Filter{Name: "time", Label: "Began", Kind: "select", Value: f.Time}, All: "Any time"}
+	out := field{Filter: ui.Filter{Name: "time", Label: "Time", Kind: "select", Value: f.Time}, All: "Any time"}
 	for _, w := range windows {
 		out.Options = append(out.Options, ui.Option{Value: w.Key, Label: w.Label})
 	}

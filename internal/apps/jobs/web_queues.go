@@ -45,7 +45,6 @@ type queueView struct {
 	WaitShares shares
 	TookShares shares
 	now        int64
-	from, to   int64
 }
 
 // shares are three quantiles as spans for templates.
@@ -93,6 +92,7 @@ func trend(done, failed []int, label string) template.HTML {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg class="trend" viewBox="0 0 %g %g" width="%g" height="%g" role="img" aria-label="%s">`,
 		width*float64(len(done)), height, width*float64(len(done)), height, template.HTMLEscapeString(label))
+	fmt.Fprintf(&b, `<rect class="trend-base" y="%g" width="%g" height="1"/>`, height, width*float64(len(done)))
 	column := func(class string, i int, from, n int) {
 		if n == 0 {
 			return
@@ -118,6 +118,17 @@ func (m *Module) queuesPage(w http.ResponseWriter, r *http.Request) error {
 		Section: queuesHref(httpx.ActorOf(r.Context()).WorkspaceID), Body: v})
 }
 
+// bounds are where a window begins and ends, on whole steps of the chart, so that its columns stay where they are while
+// one looks.
+func (w window) bounds(now time.Time) (from, to time.Time) {
+	step := w.Long / chartColumns
+	to = now.Truncate(step).Add(step)
+	return to.Add(-w.Long), to
+}
+
+// chartColumns is how many buckets an overview has.
+const chartColumns = 60
+
 // defaultWindow is what the overview shows when the address does not say.
 var defaultWindow = windows[1]
 
@@ -138,7 +149,8 @@ func (m *Module) queuesView(r *http.Request) (*queuesView, error) {
 		v.Windows = append(v.Windows, statusTab{o.Label, href, o.Key == span.Key})
 	}
 	now := m.d.Clock()
-	o, err := m.index.Overview(ctx, ws, kernel.Micros(now.Add(-span.Long)), kernel.Micros(now)+1, v.Env)
+	from, to := span.bounds(now)
+	o, err := m.index.Overview(ctx, ws, kernel.Micros(from), kernel.Micros(to), v.Env)
 	if err != nil {
 		return nil, err
 	}
@@ -169,16 +181,24 @@ func noQueues(ws kernel.WorkspaceID, env string, never bool) *ui.Empty {
 }
 
 func queueViews(ws kernel.WorkspaceID, o *index.Overview, span, env string, now int64) []queueView {
-	minutes := float64(o.To-o.From) / 60e6
+	minutes := float64(now-o.From) / 60e6
 	out := make([]queueView, len(o.Queues))
 	for i, q := range o.Queues {
-		out[i] = queueView{QueueStats: q, now: now, from: o.From, to: o.To, PerMinute: ui.Number(float64(q.Runs) / minutes),
+		out[i] = queueView{QueueStats: q, now: now, PerMinute: perMinute(float64(q.Runs) / minutes),
 			Href:       listWith(ws, "queue", q.Queue, "env", env, "time", span),
 			FailedHref: listWith(ws, "queue", q.Queue, "env", env, "time", span, "status", "failed"),
 			WaitShares: newShares(&q.Wait), TookShares: newShares(&q.Took)}
 	}
 	slices.SortStableFunc(out, byTrouble)
 	return out
+}
+
+// perMinute writes a throughput; next to nothing is said to be that.
+func perMinute(rate float64) string {
+	if rate > 0 && rate < .01 {
+		return "< 0.01"
+	}
+	return ui.Number(rate)
 }
 
 // byTrouble puts first what needs somebody: failures, then work that is left lying.
@@ -221,7 +241,7 @@ func queueStats(ws kernel.WorkspaceID, o *index.Overview, span window) []ui.Stat
 		return ui.Stat{Label: label, Value: spanOr(s.Quantile(.95)), Hint: "median " + spanOr(s.Quantile(.5))}
 	}
 	return []ui.Stat{
-		{Label: "Jobs", Value: count(runs), Hint: ui.Number(float64(runs)/span.Long.Minutes()) + " a minute", Href: listWith(ws, "time", span.Key)},
+		{Label: "Jobs", Value: count(runs), Hint: perMinute(float64(runs)/span.Long.Minutes()) + " a minute", Href: listWith(ws, "time", span.Key)},
 		rate, p95("Waited, p95", &wait), p95("Took, p95", &took),
 		{Label: "Running now", Value: count(running), Href: listWith(ws, "status", "active")},
 		{Label: "Waiting now", Value: count(waiting), Href: listWith(ws, "status", "waiting,delayed,retrying,stalled")},
@@ -238,7 +258,7 @@ func queueChart(o *index.Overview, deploys []Deployment) ui.Chart {
 			failed[i] += float64(q.Failed[i])
 		}
 	}
-	c := ui.Chart{ID: "queues-chart", Title: "Finished jobs", Unit: "jobs in " + spanText(o.Step), At: at, Bars: true, Stack: true, Height: 150,
+	c := ui.Chart{ID: "queues-chart", Title: "Finished jobs", Unit: "jobs in " + strings.TrimSuffix(strings.TrimSuffix(spanText(o.Step), " 00 s"), " 00 min"), At: at, Bars: true, Stack: true, Height: 150,
 		Series: []ui.Series{{Label: "Failed", Tone: ui.ToneBad, Values: failed}, {Label: "Completed", Tone: ui.ToneActive, Values: done}}}
 	for _, d := range deploys {
 		c.Marks = append(c.Marks, ui.Mark{At: kernel.FromMicros(d.At), Label: cmp.Or(d.Version, "deployment")})

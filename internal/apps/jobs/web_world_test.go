@@ -131,6 +131,8 @@ func (p person) Membership(_ context.Context, a httpx.Actor, ws kernel.Workspace
 	if ws != testWS {
 		return a, kernel.Errorf(kernel.NotFound, "There is no such workspace.")
 	}
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
 	a.WorkspaceID, a.Workspace, a.Role = ws, "Shop", p.w.role
 	return a, nil
 }

@@ -7,22 +7,28 @@ import (
 )
 
 // normalise rewrites a path that ServeMux would answer with a redirect or not find, where a redirect would lose data:
-// doubled slashes become one, and the path of an AnyPrefix route is found behind any prefix. The request is already
-// our own copy; its URL is not, so that it is copied before it is changed.
+// doubled slashes become one, and the path of an AnyPrefix route is found behind any prefix. Slashes that are escaped
+// belong to a name and stay. The request is already our own copy; its URL is not, so that it is copied before it is
+// changed.
 func (m *Mux) normalise(r *http.Request) {
-	path := r.URL.Path
+	escaped := r.URL.EscapedPath()
+	path := escaped
 	if strings.Contains(path, "//") {
 		path = collapseSlashes(path)
 	}
 	if r.Method == http.MethodPost {
 		path = m.stripPrefix(path)
 	}
-	if path == r.URL.Path {
+	if path == escaped {
 		return
+	}
+	plain, err := url.PathUnescape(path)
+	if err != nil {
+		return // not from EscapedPath
 	}
 	u := new(url.URL)
 	*u = *r.URL
-	u.Path, u.RawPath = path, ""
+	u.Path, u.RawPath = plain, path
 	r.URL = u
 }
 

@@ -114,7 +114,7 @@ function options(host: HTMLElement, data: Data, width: number, height: number, a
   return {
     width,
     height,
-    padding: [8, 4, 0, 0],
+    padding: [8, 18, 0, 0],
     legend: { show: false },
     cursor: { y: false, sync: { key: "kept" }, points: { size: 6 } },
     scales: { x: { time: true, range: data.bars ? (_u, lo, hi) => room(data, lo, hi) : undefined }, y: { range: (_u, lo, hi) => span(lo, hi) } },
