@@ -22,7 +22,7 @@ type benchJobsCmd struct {
 	Database config.Secret `help:"Measure on PostgreSQL in place of SQLite; the database should be empty." secret:"true" placeholder:"URL"`
 	Clients  int           `help:"HTTP clients at a time." default:"16"`
 	Batch    int           `help:"Events per request." default:"100"`
-	Duration time.Duration `help:"Time of each phase." default:"10s"`
+	Duration time.Duration `help:"Time to send flat out, and again at half load." default:"10s"`
 	Fill     int           `help:"How many jobs there are when lists and searches are timed." default:"1000000" placeholder:"JOBS"`
 	CPUs     int           `name:"cpus" help:"Processors to use; 0 is all." default:"0"`
 	Profile  string        `help:"Write a profile of the processor time of all phases." placeholder:"FILE"`
@@ -59,7 +59,7 @@ func (c *benchJobsCmd) Run(ctx context.Context, w out) error {
 	fmt.Fprintf(t, "events acknowledged\t%.0f/s\tdurable before the answer, %s, %d processors, client included\n", res.Acknowledged, res.Database, res.CPUs)
 	fmt.Fprintf(t, "events visible\t%.0f/s\tuntil the last one of the same load could be listed\n", res.Visible)
 	fmt.Fprintf(t, "decode and discard\t%.0f/s\tthe same server without storing\n", res.DecodeOnly)
-	fmt.Fprintf(t, "ratio\t%.0f %%\tacknowledged to decode and discard\n", res.Ratio*100)
+	fmt.Fprintf(t, "ratio\t%.0f %%\tmedian of the rounds\n", res.Ratio*100)
 	fmt.Fprintf(t, "answer, flat out\tp50 %.1f ms\tp99 %.1f ms\n", res.AnswerP50, res.AnswerP99)
 	fmt.Fprintf(t, "answer, half load\tp50 %.1f ms\tp99 %.1f ms\n", res.HalfLoadP50, res.HalfLoadP99)
 	fmt.Fprintf(t, "to screen, half load\t\tp99 %.1f ms\n", res.HalfLoadVisible)

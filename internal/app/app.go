@@ -154,7 +154,7 @@ func (a *App) claim(ctx context.Context, serve bool) error {
 func (a *App) openDatabases(ctx context.Context) (err error) {
 	open := func(name string, durable bool) (*db.DB, error) {
 		d, err := db.Open(ctx, db.Config{
-			URL: a.cfg.Database.Text(), Path: filepath.Join(a.cfg.Data, name+".db"), Clock: a.clock, Durable: durable,
+			URL: a.cfg.Database.Text(), Path: filepath.Join(a.cfg.Data, name+".db"), Clock: a.clock, Durable: durable, Bulk: durable,
 		})
 		if err == nil {
 			a.onStop(name+" database", func(context.Context) error { return d.Close() })

@@ -69,28 +69,67 @@ type Timed struct {
 	P95      float64 `json:"p95_ms"`
 }
 
+// rounds is how often the two servers take turns, so that a machine whose speed drifts does not favour one of them.
+const rounds = 5
+
 // Jobs measures job ingest and the questions asked of jobs.
 func Jobs(ctx context.Context, o Options) (res Result, err error) {
 	res.CPUs, res.Database = runtime.GOMAXPROCS(0), "sqlite"
 	if o.Database != "" {
 		res.Database = "postgres"
 	}
-	o.Tell("decode and discard, %d clients, batches of %d …", o.Clients, o.Batch)
-	err = withServer(ctx, o, []app.Option{app.WithDecodeOnly()}, func(s *server) error {
-		if _, err := s.flatOut(ctx, o, time.Second); err != nil { // warm up
+	err = withServer(ctx, o, nil, func(store *server) error {
+		err := withServer(ctx, Options{Clients: o.Clients}, []app.Option{app.WithDecodeOnly()}, func(discard *server) error {
+			return res.flatOut(ctx, o, store, discard)
+		})
+		if err != nil {
 			return err
 		}
-		l, err := s.flatOut(ctx, o, o.Duration)
-		res.DecodeOnly = l.perSecond()
-		return err
+		return store.measure(ctx, o, &res)
 	})
-	if err != nil {
-		return res, err
-	}
-	err = withServer(ctx, o, nil, func(s *server) error { return s.measure(ctx, o, &res) })
-	res.Ratio = res.Acknowledged / res.DecodeOnly
 	res.PeakRSS = peakRSS()
 	return res, err
+}
+
+// flatOut lets the clients send as fast as they can, in turns to the server that stores and to the one that does not.
+// What a round stored is visible and compacted before the next begins.
+func (res *Result) flatOut(ctx context.Context, o Options, store, discard *server) error {
+	var stored, discarded, visible, ratio []float64
+	answers := &load{}
+	for round := range rounds + 1 {
+		o.Tell("flat out, round %d of %d …", round, rounds)
+		d, err := discard.flatOut(ctx, o, o.Duration/rounds)
+		if err != nil {
+			return err
+		}
+		start := time.Now()
+		s, err := store.flatOut(ctx, o, o.Duration/rounds)
+		if err == nil {
+			err = store.waitVisible(ctx)
+		}
+		seen := time.Since(start)
+		if err == nil {
+			err = store.settle(ctx) // or the other server would share the processors with its background work
+		}
+		if err != nil {
+			return err
+		}
+		if round == 0 {
+			continue // to warm up
+		}
+		stored, discarded = append(stored, s.perSecond()), append(discarded, d.perSecond())
+		visible = append(visible, float64(s.events)/seen.Seconds())
+		ratio = append(ratio, s.perSecond()/d.perSecond())
+		answers.answers = append(answers.answers, s.answers...)
+	}
+	res.Acknowledged, res.DecodeOnly, res.Visible, res.Ratio = median(stored), median(discarded), median(visible), median(ratio)
+	res.AnswerP50, res.AnswerP99 = answers.quantile(0.5), answers.quantile(0.99)
+	return nil
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return v[len(v)/2]
 }
 
 // server is a Kept to measure.
@@ -135,23 +174,6 @@ func withServer(ctx context.Context, o Options, options []app.Option, f func(*se
 }
 
 func (s *server) measure(ctx context.Context, o Options, res *Result) error {
-	if _, err := s.flatOut(ctx, o, time.Second); err != nil {
-		return err
-	}
-	if err := s.waitVisible(ctx); err != nil {
-		return err
-	}
-	o.Tell("store, flat out …")
-	start := time.Now()
-	l, err := s.flatOut(ctx, o, o.Duration)
-	if err != nil {
-		return err
-	}
-	if err := s.waitVisible(ctx); err != nil {
-		return err
-	}
-	res.Acknowledged, res.Visible = l.perSecond(), float64(l.events)/time.Since(start).Seconds()
-	res.AnswerP50, res.AnswerP99 = l.quantile(0.5), l.quantile(0.99)
 	o.Tell("store, at half of that …")
 	half, err := s.paced(ctx, o, res.Acknowledged/2)
 	if err != nil {

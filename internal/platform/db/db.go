@@ -41,6 +41,9 @@ type Config struct {
 	// Durable makes each SQLite commit wait for the disk (synchronous=FULL), so that it outlives a power cut and not
 	// only a killed process. PostgreSQL does so unless its operator turned it off.
 	Durable bool
+	// Bulk is for a database of large sealed values: SQLite uses larger pages, and does not overwrite what is deleted,
+	// because without its key it says nothing.
+	Bulk bool
 }
 
 // DB is an open database: many readers and, on SQLite, one writer.
@@ -104,8 +107,12 @@ func (d *DB) openSQLite(cfg Config) (err error) {
 		sync = "FULL"
 	}
 	dsn := "file:" + uriPath(cfg.Path) + "?_pragma=busy_timeout(5000)&_pragma=cache_size(-16384)&_pragma=temp_store(MEMORY)"
-	if d.writer, err = sql.Open("sqlite", dsn+"&_txlock=immediate&_pragma=auto_vacuum(INCREMENTAL)"+
-		"&_pragma=journal_mode(WAL)&_pragma=synchronous("+sync+")&_pragma=foreign_keys(ON)&_pragma=secure_delete(ON)"); err != nil {
+	pages, overwrite := "4096", "ON"
+	if cfg.Bulk {
+		pages, overwrite = "16384", "OFF"
+	}
+	if d.writer, err = sql.Open("sqlite", dsn+"&_txlock=immediate&_pragma=page_size("+pages+")&_pragma=auto_vacuum(INCREMENTAL)"+
+		"&_pragma=journal_mode(WAL)&_pragma=synchronous("+sync+")&_pragma=foreign_keys(ON)&_pragma=secure_delete("+overwrite+")"); err != nil {
 		return fmt.Errorf("db: %w", err)
 	}
 	d.writer.SetMaxOpenConns(1)

@@ -19,8 +19,17 @@ const (
 )
 
 // Fold sorts the events of a job into runs. The set must be sorted, as Set.Add keeps it.
-func Fold(set Set) []Run {
-	f := folder{recent: make([]seen, 0, len(set)), left: len(set)}
+func Fold(set Set) []Run { return new(Folder).Fold(set) }
+
+// Folder folds one job after the other and uses its memory again. The zero value is ready.
+type Folder struct {
+	runs   []Run
+	recent []seen // state events that counted, newest last
+}
+
+// Fold is Fold; the runs are valid until it is called again.
+func (f *Folder) Fold(set Set) []Run {
+	f.runs, f.recent = f.runs[:0], f.recent[:0]
 	for _, e := range set {
 		f.add(e)
 	}
@@ -30,34 +39,35 @@ func Fold(set Set) []Run {
 	return f.runs
 }
 
-// maxSized bounds how many steps room is made for at once.
-const maxSized = 16
-
-type folder struct {
-	runs   []Run
-	recent []seen // state events that counted, newest last
-	left   int    // events that are still to come, to size a run's steps
+// begin opens the next run, in the memory of one of the job before if there is any.
+func (f *Folder) begin(at int64) {
+	if len(f.runs) < cap(f.runs) {
+		f.runs = f.runs[:len(f.runs)+1]
+	} else {
+		f.runs = append(f.runs, Run{})
+	}
+	run := f.cur()
+	*run = Run{Number: len(f.runs), First: at, Steps: run.Steps[:0], Attempts: run.Attempts[:0]}
 }
 
 // seen points at a step that counted.
 type seen struct{ run, step int }
 
-func (f *folder) cur() *Run {
+func (f *Folder) cur() *Run {
 	if len(f.runs) == 0 {
 		return nil
 	}
 	return &f.runs[len(f.runs)-1]
 }
 
-func (f *folder) add(e Event) {
-	f.left--
+func (f *Folder) add(e Event) {
 	if s, dup := f.copyOf(e); dup {
 		f.runs[s.run].Steps[s.step].Copies++
 		return
 	}
 	run := f.cur()
 	if run == nil || f.beginsRun(run, e) {
-		f.runs = append(f.runs, Run{Number: len(f.runs) + 1, First: e.At, Steps: make([]Step, 0, min(f.left+1, maxSized))})
+		f.begin(e.At)
 		run = f.cur()
 	}
 	run.apply(e)
@@ -68,7 +78,7 @@ func (f *folder) add(e Event) {
 
 // copyOf finds the step that e is a copy of. Progress and log lines are copies only within the jitter; a state event
 // is a copy up to the copy window as long as the job has not moved on since.
-func (f *folder) copyOf(e Event) (seen, bool) {
+func (f *Folder) copyOf(e Event) (seen, bool) {
 	if e.Type == jobviz.Progress || e.Type == jobviz.Other || e.Type == jobviz.Deployment {
 		return f.copyOfProgress(e)
 	}
@@ -90,7 +100,7 @@ func (f *folder) copyOf(e Event) (seen, bool) {
 	return seen{}, false
 }
 
-func (f *folder) copyOfProgress(e Event) (seen, bool) {
+func (f *Folder) copyOfProgress(e Event) (seen, bool) {
 	run := f.cur()
 	if run == nil {
 		return seen{}, false
@@ -104,7 +114,7 @@ func (f *folder) copyOfProgress(e Event) (seen, bool) {
 }
 
 // beginsRun tells whether e belongs to a new run after one that is over.
-func (f *folder) beginsRun(run *Run, e Event) bool {
+func (f *Folder) beginsRun(run *Run, e Event) bool {
 	if !run.Status.Over() {
 		return false
 	}

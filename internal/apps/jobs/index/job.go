@@ -157,13 +157,13 @@ type Row struct {
 // rows folds the job, or remembers.
 func (j *Job) rows() []Row {
 	if j.folded == nil {
-		j.folded = j.fold()
+		j.folded = j.fold(fold.Fold(j.Set))
 	}
 	return j.folded
 }
 
-func (j *Job) fold() []Row {
-	runs := fold.Fold(j.Set)
+// fold makes rows of the job's runs, of which it keeps nothing.
+func (j *Job) fold(runs []fold.Run) []Row {
 	out := make([]Row, len(runs))
 	hash := keyHash([]byte(Key(j.Queue, j.ID)))
 	for i := range runs {

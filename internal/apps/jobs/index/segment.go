@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
-	"sort"
 
 	"github.com/kept-dev/kept/internal/apps/jobs/column"
 	"github.com/kept-dev/kept/internal/apps/jobs/fold"
@@ -56,7 +55,8 @@ type segment struct {
 	id       int64
 	level    int
 	hashes   []uint32 // of each job's key, in row order
-	order    []uint32 // rows sorted by hash
+	sorted   []uint32 // the hashes in ascending order
+	order    []uint32 // the row of each of them
 	zones    []zone
 	received span // of the jobs' newest events
 	facets   facets
@@ -103,23 +103,39 @@ func (s *segment) jobs() int { return len(s.hashes) }
 // hidden tells whether a newer state of the job in the row is somewhere else.
 func (s *segment) hidden(row int) bool { return s.gone.has(row) || s.shadow.has(row) }
 
-// find calls yield with the rows whose key has the hash, until it returns false.
+// find calls yield with the rows whose key has the hash, until it returns false. Hashes are spread evenly, so the place
+// to look is known within a few (interpolation search); most look-ups are for jobs that the segment does not have, and
+// cost one or two lines of memory.
 func (s *segment) find(hash uint32, yield func(row int) bool) {
-	i := sort.Search(len(s.order), func(i int) bool { return s.hashes[s.order[i]] >= hash })
-	for ; i < len(s.order) && s.hashes[s.order[i]] == hash; i++ {
+	n := len(s.sorted)
+	if n == 0 {
+		return
+	}
+	i := int(uint64(hash) * uint64(n) >> 32)
+	for i > 0 && s.sorted[i-1] >= hash {
+		i--
+	}
+	for i < n && s.sorted[i] < hash {
+		i++
+	}
+	for ; i < n && s.sorted[i] == hash; i++ {
 		if !yield(int(s.order[i])) {
 			return
 		}
 	}
 }
 
-// indexKeys fills order.
+// indexKeys fills sorted and order.
 func (s *segment) indexKeys() {
 	s.order = make([]uint32, len(s.hashes))
 	for i := range s.order {
 		s.order[i] = uint32(i)
 	}
 	slices.SortFunc(s.order, func(a, b uint32) int { return cmp.Compare(s.hashes[a], s.hashes[b]) })
+	s.sorted = make([]uint32, len(s.order))
+	for i, row := range s.order {
+		s.sorted[i] = s.hashes[row]
+	}
 }
 
 // plainBlock is a block before it is packed.
@@ -128,7 +144,10 @@ type plainBlock struct{ scan, texts, events []byte }
 // encodeSegment sorts the jobs by age and writes them.
 func encodeSegment(jobs []*Job, level int) (*segment, []plainBlock) {
 	slices.SortFunc(jobs, func(a, b *Job) int {
-		return cmp.Or(cmp.Compare(firstAt(a), firstAt(b)), cmp.Compare(a.Queue, b.Queue), cmp.Compare(a.ID, b.ID))
+		if c := cmp.Compare(firstAt(a), firstAt(b)); c != 0 {
+			return c
+		}
+		return cmp.Or(cmp.Compare(a.Queue, b.Queue), cmp.Compare(a.ID, b.ID))
 	})
 	s := &segment{level: level, gone: newBitmap(len(jobs)), shadow: newBitmap(len(jobs))}
 	collect := [3]map[string]bool{{}, {}, {}}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kept-dev/kept/internal/apps/jobs/eventlog"
+	"github.com/kept-dev/kept/internal/apps/jobs/fold"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/wire/jobviz"
 )
@@ -24,12 +25,14 @@ type shard struct {
 	loaded     bool
 	head       map[string]*entry
 	segments   []*segment // newest first
+	known      known      // of the segments; the worker's alone
 	next       int64      // offset of the first event that is not folded yet
 	checkpoint int64      // offset of the first event that is not in a segment yet
 	dirty      int        // entries that a flush would write
 	deploys    map[string]Deployment
 	version    uint64 // counts changes
 	flushedAt  time.Time
+	folder     fold.Folder
 	key        []byte            // scratch
 	records    []eventlog.Record // scratch
 
@@ -42,6 +45,7 @@ type shard struct {
 // entry is a job in the head.
 type entry struct {
 	job   *Job
+	own   Job // what job points at, unless a segment had it
 	rows  []Row
 	seg   *segment // where a segment has an older state of it; nil when none has
 	row   int
@@ -79,7 +83,10 @@ func (s *shard) apply(ctx context.Context, records []eventlog.Record) error {
 	}
 	for _, e := range touched {
 		e.job.Set = e.job.Set.Trim()
-		e.rows, e.stale = e.job.rows(), false
+		if e.job.folded == nil {
+			e.job.folded = e.job.fold(s.folder.Fold(e.job.Set))
+		}
+		e.rows, e.stale = e.job.folded, false
 	}
 	s.version++
 	return nil
@@ -114,6 +121,9 @@ func (s *shard) bringBack(ctx context.Context, records []eventlog.Record) error 
 			continue
 		}
 		hash, k := keyHash(key), ""
+		if !s.known.has(hash) {
+			continue
+		}
 		for _, seg := range s.segments {
 			seg.find(hash, func(row int) bool {
 				if !seg.hidden(row) {
@@ -173,7 +183,8 @@ func (s *shard) merge(r *eventlog.Record) *entry {
 	if e == nil {
 		key := string(s.key)
 		queue := s.store.intern(r.Queue)
-		e = &entry{job: &Job{Queue: queue, ID: key[len(queue)+1:]}}
+		e = &entry{own: Job{Queue: queue, ID: key[len(queue)+1:], Set: make(fold.Set, 0, 4), Attrs: make([]Attr, 0, 4)}}
+		e.job = &e.own
 		s.head[key] = e
 	}
 	j := e.job
@@ -225,6 +236,7 @@ func (s *shard) load(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	s.head, s.segments = map[string]*entry{}, segments
+	s.known.rebuild(segments)
 	s.next, s.checkpoint, s.dirty, s.deploys = checkpoint, checkpoint, 0, nil
 	s.loaded, s.flushedAt = true, s.store.clock()
 	s.version++
@@ -314,6 +326,7 @@ func (s *shard) flush(ctx context.Context) error {
 	}
 	if len(jobs) > 0 {
 		s.segments = slices.Insert(s.segments, 0, seg)
+		s.known.add(seg, s.segments)
 	}
 	s.checkpoint, s.dirty, s.deploys, s.flushedAt = s.next, 0, nil, s.store.clock()
 	s.forget()
