@@ -101,7 +101,7 @@ func testLiveRows(t *testing.T, b *uitest.Browser) {
 	page := b.Open(t, w.base())
 	page.Wait(t, `document.querySelector("kept-live button")?.dataset.state === "live"`)
 	page.Run(t, `document.querySelector("#jobs-more").checked = true; document.querySelector("#jobs-over").focus(); document.querySelector("#jobs-over").value = "5";
-		window.row = document.querySelector("#jobs-rows tbody tr:last-child"); await new Promise(done => setTimeout(done, 600))`)
+		window.row = document.querySelector("#jobs-rows tbody tr:last-child")`)
 	w.report(t, w.job("mail", "send-receipt", "newest", time.Second).then(0, "waiting", nil).events...)
 	page.Wait(t, ids+` === "newest,waiting,failed,slow,quick"`)
 	got := uitest.Eval[string](t, page, `[document.activeElement.id, document.querySelector("#jobs-over").value, window.row.isConnected, document.querySelector("#jobs-more").checked].join()`)

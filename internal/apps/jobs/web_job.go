@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -361,7 +360,7 @@ func (m *Module) findChildren(ctx context.Context, ws kernel.WorkspaceID, v *job
 	defer cancel()
 	page, err := m.index.List(ctx, ws, index.Filter{Parent: index.Key(v.Queue, v.ID), From: v.First - childrenLead, Limit: maxChildren})
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
+	case err != nil && ctx.Err() != nil: // whatever a driver makes of an end of time
 		v.ChildrenLate = true
 		return nil
 	case kernel.CodeOf(err) == kernel.Invalid: // an id that cannot be searched for

@@ -287,6 +287,17 @@ func TestQueuesPage(t *testing.T) {
 	wants(t, w.page(t, "/jobs/queues?env=moon"), "Nothing ran in moon")
 }
 
+func TestQueuesPageMarksDeployments(t *testing.T) {
+	t.Parallel()
+	w := fewJobs(t)
+	w.report(t, event{"jobId": "deploy-1", "jobName": "deployment", "queue": "__system", "event": "deployment", "env": "staging",
+		"timestamp": w.now().Add(-25 * time.Minute).UnixMilli(), "data": event{"version": "1.4.2", "commitHash": "0b1c9d2e5f6a7b8c9d", "description": "New <mail> transport"}})
+	body := html.UnescapeString(w.page(t, "/jobs/queues"))
+	wants(t, body, `"marks":[{"at":1773057000,"label":"1.4.2"}]`, "0b1c9d2e5f6a", "New <mail> transport")
+	wantsNot(t, body, ">__system</a>")
+	wantsNot(t, w.page(t, "/jobs/queues?env=production"), "1.4.2")
+}
+
 func (w *world) post(t *testing.T, path string, form url.Values) (int, string) {
 	t.Helper()
 	req, err := http.NewRequest("POST", w.url+"/w/"+string(testWS)+path, strings.NewReader(form.Encode()))
