@@ -42,8 +42,8 @@ func (m demoModule) Routes() []httpx.Route {
 	return []httpx.Route{
 		{Method: "GET", Path: "/ui", Handler: plain(m.a.ui.Gallery), Access: httpx.Public, Rate: httpx.RatePage},
 		{Method: "POST", Path: "/ui", Handler: plain(m.a.ui.Gallery), Access: httpx.Public, Rate: httpx.RateWrite, NoAudit: "the gallery changes nothing"},
-		{Method: "GET", Path: demo.FlakyPath, Handler: flaky, Access: httpx.Public, Rate: httpx.RateNone},
-		{Method: "POST", Path: demo.FlakyPath, Handler: flaky, Access: httpx.Public, Rate: httpx.RateNone, NoAudit: "it changes nothing"},
+		{Method: "GET", Path: demo.FlakyPath, Handler: flaky, Access: httpx.Public, Rate: httpx.RatePage},
+		{Method: "POST", Path: demo.FlakyPath, Handler: flaky, Access: httpx.Public, Rate: httpx.RateWrite, NoAudit: "it changes nothing"},
 	}
 }
 

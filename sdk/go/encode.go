@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -17,12 +18,26 @@ type wireEvent struct {
 	JobName     string          `json:"jobName"`
 	Queue       string          `json:"queue"`
 	Event       Kind            `json:"event"`
-	Timestamp   int64           `json:"timestamp"` // Unix milliseconds
+	Timestamp   millis          `json:"timestamp"`
 	Env         string          `json:"env,omitempty"`
 	ParentJobID string          `json:"parentJobId,omitempty"`
 	ParentQueue string          `json:"parentQueue,omitempty"`
 	TraceID     string          `json:"traceId,omitempty"`
 	Data        json.RawMessage `json:"data,omitempty"`
+}
+
+// millis is a time in microseconds since the Unix epoch. The protocol's unit is the millisecond, as a number that may
+// have a fraction: without it a job of 300 µs would seem to take no time.
+type millis int64
+
+// MarshalJSON writes milliseconds with up to three decimals.
+func (m millis) MarshalJSON() ([]byte, error) {
+	b := strconv.AppendInt(nil, int64(m)/1000, 10)
+	if us := int64(m) % 1000; us > 0 {
+		b = append(b, '.')
+		b = append(b, strconv.Itoa(1000 + int(us))[1:]...)
+	}
+	return b, nil
 }
 
 type wireData struct {
@@ -70,7 +85,7 @@ func (e *encoder) event(ev Event) []byte {
 		JobName:     e.name(ev.JobName),
 		Queue:       e.name(ev.Queue),
 		Event:       ev.Kind,
-		Timestamp:   ev.Time.UnixMilli(),
+		Timestamp:   millis(ev.Time.UnixMicro()),
 		Env:         e.label(or(ev.Env, e.env)),
 		ParentJobID: e.label(ev.ParentID),
 		ParentQueue: e.label(ev.ParentQueue),

@@ -130,7 +130,7 @@ func (w window) bounds(now time.Time) (from, to time.Time) {
 const chartColumns = 60
 
 // defaultWindow is what the overview shows when the address does not say.
-var defaultWindow = windows[1]
+var defaultWindow = windows[0]
 
 func (m *Module) queuesView(r *http.Request) (*queuesView, error) {
 	ctx, q := r.Context(), r.URL.Query()

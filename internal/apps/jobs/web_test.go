@@ -275,7 +275,7 @@ func TestQueuesPage(t *testing.T) {
 	w := newWorld(t)
 	wants(t, w.page(t, "/jobs/queues"), "No queue yet", "Connect a worker")
 	w = fewJobs(t)
-	body := w.page(t, "/jobs/queues")
+	body := w.page(t, "/jobs/queues?time=24h")
 	billing, mail := strings.Index(body, ">billing</a>"), strings.Index(body, ">mail</a>")
 	if billing < 0 || mail < billing {
 		t.Errorf("the queue in trouble is not first: %d, %d", billing, mail)

@@ -35,7 +35,7 @@ func TestCompletes(t *testing.T) {
 		`progress progress=50`,
 		`completed attemptsMade=1 returnValue={"bytes":9007199254740993}`)
 	for _, e := range got {
-		if e.Queue != "media" || e.Timestamp < before-1 || e.Timestamp > time.Now().UnixMilli() {
+		if e.Queue != "media" || e.Timestamp < float64(before-1) || e.Timestamp > float64(time.Now().UnixMilli()+1) {
 			t.Errorf("%+v", e)
 		}
 	}
@@ -68,8 +68,8 @@ func TestFailsRetriesAndSucceeds(t *testing.T) {
 				t.Errorf("stack %s", s)
 			}
 		case "delayed":
-			if wait := e.num("delay") - e.Timestamp; wait < 0 || wait > 1000 {
-				t.Errorf("due %d ms later", wait)
+			if wait := float64(e.num("delay")) - e.Timestamp; wait < 0 || wait > 1000 {
+				t.Errorf("due %v ms later", wait)
 			}
 		}
 	}
@@ -138,8 +138,8 @@ func TestSnoozes(t *testing.T) {
 		`waiting attemptsMade=1`,
 		`active input={"do":"snooze"} attemptsMade=1`,
 		`completed attemptsMade=1`)
-	if wait := got[2].num("delay") - got[2].Timestamp; wait < 19 || wait > 21 {
-		t.Errorf("due %d ms later", wait)
+	if wait := float64(got[2].num("delay")) - got[2].Timestamp; wait < 19 || wait > 21 {
+		t.Errorf("due %v ms later", wait)
 	}
 }
 
