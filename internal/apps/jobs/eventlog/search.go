@@ -21,7 +21,7 @@ const (
 	plainBudget  = 24 << 20
 )
 
-// MinNeedle is the length below which a text is not searched for.
+// MinNeedle is the length below which people's texts should not be searched for: everything would match.
 const MinNeedle = 2
 
 // Needle is a text to search for, without regard to case.
@@ -31,11 +31,11 @@ type Needle struct {
 	buf    []byte
 }
 
-// NewNeedle prepares a text; ok is false when it is too short or has no word in it.
+// NewNeedle prepares a text; ok is false when it has no word in it.
 func NewNeedle(text string) (n *Needle, ok bool) {
 	n = &Needle{lower: lowerASCII(nil, []byte(text))}
 	Words(n.lower, func(w []byte) { n.hashes = append(n.hashes, xxhash.Sum64(w)) })
-	return n, len(text) >= MinNeedle && len(n.hashes) > 0
+	return n, len(n.hashes) > 0
 }
 
 // lowerASCII appends the text in lower case, eight bytes at a time: a byte is upper case when adding 63 to its low seven

@@ -129,7 +129,11 @@ func TestListFilters(t *testing.T) {
 			if i%50 == 7 {
 				end = jobviz.Failed
 			}
-			f.append(t, job(fmt.Sprintf("j%03d", i), int64(i)*1000, end)...)
+			records := job(fmt.Sprintf("j%03d", i), int64(i)*1000, end)
+			if i == 1 {
+				records[1].TraceID = []byte("7")
+			}
+			f.append(t, records...)
 		}
 		other := job("x1", 500_000, jobviz.Completed)
 		for i := range other {

@@ -93,6 +93,9 @@ func newQuery(f Filter) (*query, error) {
 // prepareText makes one search of the texts that the log can be searched for; the others are compared row by row.
 func (q *query) prepareText() error {
 	text := q.Text
+	if text != "" && len(text) < eventlog.MinNeedle {
+		return errText
+	}
 	if text == "" {
 		text = q.Trace
 	}
