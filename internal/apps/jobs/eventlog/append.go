@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/kept-dev/kept/internal/kernel"
@@ -34,6 +35,7 @@ type Log struct {
 	built    chan []*block
 	stopped  chan struct{}
 	onAppend func(Appended)
+	inFlight atomic.Int64 // callers of Append
 	filters  *kernel.Cache[filterKey, []byte]
 	plain    *kernel.Cache[filterKey, *parts]
 }
@@ -88,6 +90,8 @@ func (l *Log) Append(_ context.Context, ws kernel.WorkspaceID, records []Record)
 	if len(records) == 0 {
 		return nil
 	}
+	l.inFlight.Add(1)
+	defer l.inFlight.Add(-1)
 	r := &request{ws: ws, records: records, done: make(chan error, 1)}
 	select {
 	case l.requests <- r:
@@ -96,6 +100,9 @@ func (l *Log) Append(_ context.Context, ws kernel.WorkspaceID, records []Record)
 		return &kernel.Error{Code: kernel.Limited, Safe: "The server is receiving more than it can store. Send this again.", RetryAfter: time.Second}
 	}
 }
+
+// InFlight is how many callers wait for Append now. Work that can wait looks at it: answers come first.
+func (l *Log) InFlight() int { return int(l.inFlight.Load()) }
 
 // build gathers what waits, and compresses and seals it while the batch before is being committed.
 func (l *Log) build() {

@@ -45,7 +45,8 @@ type Job struct {
 	Attrs     []Attr // sorted by kind, time and value
 	Received  int64  // when its newest event was received, microseconds
 
-	folded []Row // what rows gave last; nil when the job has changed since
+	folded []Row  // what rows gave last; nil when the job has changed since
+	entry  *entry // the job's place in the head, while that is being flushed
 }
 
 // Key is how a job is looked up. Neither queue nor id holds a NUL.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -83,10 +84,41 @@ func (p *Projector) run(ctx context.Context) {
 			return
 		case <-p.wake:
 		}
+		p.giveWay(ctx)
 		for ws, blocks := range p.take() {
 			if err := p.fold(ctx, ws, blocks); err != nil && ctx.Err() == nil {
 				p.logger.Error("jobs: events are stored but not yet visible", "workspace", ws, "error", err)
 			}
+		}
+	}
+}
+
+// How folding gives way to answers when there is more to do than processors can. A burst is acknowledged first, because
+// agents throw away what is not, and becomes visible right behind it; under a lasting overload what is visible is never
+// further behind than this, and answers slow down instead.
+const (
+	maxBehind      = 2 * time.Second
+	maxBehindBytes = inboxBudget / 2
+	lookAgain      = 20 * time.Millisecond
+)
+
+// giveWay waits while more requests than the processors can serve at a time wait for their answers.
+func (p *Projector) giveWay(ctx context.Context) {
+	crowd := 4 * runtime.GOMAXPROCS(0)
+	end := time.Now().Add(maxBehind)
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	for p.index.log.InFlight() >= crowd && time.Now().Before(end) {
+		p.mu.Lock()
+		full := p.bytes > maxBehindBytes
+		p.mu.Unlock()
+		if full {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
 		}
 	}
 }

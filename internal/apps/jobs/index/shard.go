@@ -297,9 +297,9 @@ func (s *shard) flush(ctx context.Context) error {
 		}
 	}
 	jobs := make([]*Job, len(entries))
-	byJob := make(map[*Job]*entry, len(entries))
 	for i, e := range entries {
-		jobs[i], byJob[e.job] = e.job, e
+		jobs[i] = e.job
+		e.job.entry = e
 	}
 	seg, blocks := encodeSegment(jobs, 0)
 	replaced := map[*segment]bitmap{}
@@ -320,9 +320,9 @@ func (s *shard) flush(ctx context.Context) error {
 		old.gone = gone
 	}
 	for row, j := range jobs {
-		e := byJob[j]
-		e.seg, e.row, e.dirty = seg, row, false
+		j.entry.seg, j.entry.row, j.entry.dirty = seg, row, false
 		seg.shadow.set(row)
+		j.entry = nil
 	}
 	if len(jobs) > 0 {
 		s.segments = slices.Insert(s.segments, 0, seg)
@@ -337,19 +337,18 @@ func (s *shard) flush(ctx context.Context) error {
 // maxOpen is how many unfinished jobs stay in the head after a flush, where their next events find them at once.
 const maxOpen = 20_000
 
-// forget drops jobs from the head that a segment has and of which no more is expected.
+// forget leaves in the head only jobs of which more is expected: the others are in a segment.
 func (s *shard) forget() {
-	open := 0
+	head := map[string]*entry{}
 	for key, e := range s.head {
 		over := len(e.rows) > 0 && e.rows[len(e.rows)-1].Status.Over()
-		if !over {
-			open++
-		}
-		if over || open > maxOpen {
+		if over || len(head) == maxOpen {
 			e.seg.shadow.clear(e.row)
-			delete(s.head, key)
+		} else {
+			head[key] = e
 		}
 	}
+	s.head = head
 }
 
 // lookup finds the state of a job; nil when it is not known.
