@@ -118,7 +118,7 @@ func (m *Module) accept(r *http.Request, in *ingest) (out jobviz.Response, err e
 	if err != nil {
 		return out, err
 	}
-	in.build(events, rules, agentName(r.Header), kernel.Micros(m.d.Clock()))
+	in.build(events, rules, agentName(r.Header), kernel.Micros(m.d.Clock()), actor.WorkspaceID, m.replica(r, in.body))
 	if !m.d.DecodeOnly {
 		if err := m.log.Append(r.Context(), actor.WorkspaceID, in.records); err != nil {
 			return out, storeError(err)
@@ -209,7 +209,7 @@ func agentName(h http.Header) string {
 }
 
 // build turns events into records: redacted, with their numbers among equals of one job.
-func (in *ingest) build(events []jobviz.Event, rules *redact.Rules, agent string, now int64) {
+func (in *ingest) build(events []jobviz.Event, rules *redact.Rules, agent string, now int64, ws kernel.WorkspaceID, replica *fold.Request) {
 	in.records, in.arena, in.seen = in.records[:0], in.arena[:0], in.seen[:0]
 	clear(in.jobs)
 	agentBytes := []byte(agent)
@@ -234,7 +234,12 @@ func (in *ingest) build(events []jobviz.Event, rules *redact.Rules, agent string
 			r.Flags |= fold.HasData
 			r.Hash = uint32(xxhash.Sum64(r.Data))
 		}
-		r.Nth = in.number(&r)
+		if replica != nil && string(r.Queue) != agendaQueue && replica.Numbers(r.Event) {
+			r.Flags |= fold.Numbered
+			r.Nth = replica.Next(jobHash(&r)^xxhash.Sum64String(string(ws)), r.Event)
+		} else {
+			r.Nth = in.number(&r)
+		}
 		in.records = append(in.records, r)
 	}
 }
@@ -257,7 +262,7 @@ func (in *ingest) clean(data []byte, rules *redact.Rules) []byte {
 
 // number tells the record's events of one kind in this request apart; see fold.Occurrences.
 func (in *ingest) number(r *eventlog.Record) uint8 {
-	key := xxhash.Sum64(r.JobID) ^ 31*xxhash.Sum64(r.Queue)
+	key := jobHash(r)
 	i, ok := in.jobs[key]
 	if !ok {
 		i = len(in.seen)
@@ -266,6 +271,8 @@ func (in *ingest) number(r *eventlog.Record) uint8 {
 	}
 	return in.seen[i].Next(r.Event)
 }
+
+func jobHash(r *eventlog.Record) uint64 { return xxhash.Sum64(r.JobID) ^ 31*xxhash.Sum64(r.Queue) }
 
 // headlineText takes the marks off that PHP agents and bee-queue's put before a failure's reason.
 func headlineText(reason string) (rest string, flags fold.Flags) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kept-dev/kept/internal/apps/jobs/eventlog"
+	"github.com/kept-dev/kept/internal/apps/jobs/fold"
 	"github.com/kept-dev/kept/internal/apps/jobs/index"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/bus"
@@ -46,6 +47,7 @@ type Module struct {
 	settings  *settingsCache
 	pages     *ui.Pages
 	stats     stats
+	streams   fold.Streams
 }
 
 // New makes the app.

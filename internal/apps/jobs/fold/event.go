@@ -17,7 +17,7 @@ type Event struct {
 	Arg    int64  // Delayed: when it may start, microseconds, 0 unknown. Others: attempts made, -1 unknown
 	Hash   uint32 // of the data, to tell events of one type apart
 	Type   jobviz.Type
-	Nth    uint8 // see Occurrences
+	Nth    uint8 // see Occurrences and Streams
 	Flags  Flags
 }
 
@@ -30,6 +30,7 @@ const (
 	HasLog                      // Progress: it is a log line
 	HasData                     // the log has data for it
 	MovedOut                    // Failed: moved to the failure transport
+	Numbered                    // every replica tells of it, and Nth is its number in each of their streams
 )
 
 // Final tells whether the event ends a run.

@@ -76,11 +76,14 @@ func (f *Folder) add(e Event) {
 	}
 }
 
-// copyOf finds the step that e is a copy of. Progress and log lines are copies only within the jitter; a state event
+// copyOf finds the step that e is a copy of. Numbered events are copies by their number. Of others, progress and log lines are copies only within the jitter; a state event
 // is a copy up to the copy window as long as the job has not moved on since.
 func (f *Folder) copyOf(e Event) (seen, bool) {
 	if e.Type == jobviz.Progress || e.Type == jobviz.Other || e.Type == jobviz.Deployment {
 		return f.copyOfProgress(e)
+	}
+	if e.Flags&Numbered != 0 {
+		return f.copyOfNumbered(e)
 	}
 	movedOn := false
 	for i := len(f.recent) - 1; i >= 0; i-- {
@@ -100,12 +103,38 @@ func (f *Folder) copyOf(e Event) (seen, bool) {
 	return seen{}, false
 }
 
+// copyOfNumbered finds the step with the number of e. Where replicas have come to count differently (see Streams), what
+// is told within the jitter of the newest step is still the same, unless the numbers follow each other.
+func (f *Folder) copyOfNumbered(e Event) (seen, bool) {
+	for i := len(f.recent) - 1; i >= 0; i-- {
+		old := f.runs[f.recent[i].run].Steps[f.recent[i].step].Event
+		if e.At-old.At > copyWindow {
+			break
+		}
+		if old.Type == e.Type && old.Nth == e.Nth && (old.Flags^e.Flags)&(WillRetry|Numbered) == 0 {
+			return f.recent[i], true
+		}
+	}
+	if n := len(f.recent); n > 0 {
+		newest := f.recent[n-1]
+		old := f.runs[newest.run].Steps[newest.step].Event
+		if old.Type == e.Type && old.Hash == e.Hash && old.Nth+1 != e.Nth && e.At-old.At <= jitter {
+			return newest, true
+		}
+	}
+	return seen{}, false
+}
+
 func (f *Folder) copyOfProgress(e Event) (seen, bool) {
 	run := f.cur()
 	if run == nil {
 		return seen{}, false
 	}
-	for i := len(run.Steps) - 1; i >= 0 && e.At-run.Steps[i].At <= jitter; i-- {
+	window := int64(jitter)
+	if e.Flags&Numbered != 0 {
+		window = copyWindow
+	}
+	for i := len(run.Steps) - 1; i >= 0 && e.At-run.Steps[i].At <= window; i-- {
 		if old := run.Steps[i].Event; old.Type == e.Type && old.Hash == e.Hash && old.Nth == e.Nth {
 			return seen{len(f.runs) - 1, i}, true
 		}
@@ -283,7 +312,9 @@ func (r *Run) complete(e Event) (ignored bool) {
 	}
 	if a := r.open(); a != nil {
 		a.end(e.At, Succeeded)
-	} else if n := len(r.Attempts); n == 0 || r.Attempts[n-1].Outcome != Succeeded {
+	} else if n := len(r.Attempts); n > 0 && r.Attempts[n-1].Outcome == PutBack && e.At-r.Attempts[n-1].End <= reorder {
+		r.Attempts[n-1].end(e.At, Succeeded) // nothing ends that waits: the waiting was stamped late
+	} else if n == 0 || r.Attempts[n-1].Outcome != Succeeded {
 		r.Attempts = append(r.Attempts, Attempt{Number: n + 1, End: e.At, Outcome: Succeeded, Failure: -1, Wait: NotKnown})
 	}
 	r.count(e)

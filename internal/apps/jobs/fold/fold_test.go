@@ -97,6 +97,8 @@ func TestFold(t *testing.T) {
 		"an agent that overtakes itself":  {"completed@100 waiting@101 active@102", "completed tries=1 wait=1 run=0 total=0 [succeeded 0]"},
 		"a retry's waiting that is stamped behind the end (BullMQ)": {"waiting@0 active@1 waiting@3 active@5 completed@6 waiting@10",
 			"completed tries=2 wait=1 run=1 total=6 [put back 2] [succeeded 1]"},
+		"a retry's waiting that is stamped behind its active (BullMQ)": {"waiting@0 active@1 delayed@5>205 active@206 waiting@210 completed@211",
+			"completed tries=2 wait=1 run=5 total=211 [put back 4] [succeeded 5]"},
 		"an id that is used again at once": {"waiting@0 active@1 completed@6 waiting@700 active@701 completed@702",
 			"completed tries=1 wait=1 run=5 total=6 [succeeded 5] | completed tries=1 wait=1 run=1 total=2 [succeeded 1]"},
 		"replicas": {"waiting@0 waiting@3 active@120 active@123 completed@300 completed@303", "completed tries=1 wait=120 run=180 total=300 [succeeded 180]"},
