@@ -20,7 +20,7 @@ type benchCmd struct {
 
 type benchJobsCmd struct {
 	Database config.Secret `help:"Measure on PostgreSQL in place of SQLite; the database should be empty." secret:"true" placeholder:"URL"`
-	Clients  int           `help:"HTTP clients at a time." default:"16"`
+	Clients  int           `help:"HTTP clients at a time, as agents each with one request under way." default:"64"`
 	Batch    int           `help:"Events per request." default:"100"`
 	Duration time.Duration `help:"Time to send flat out, and again at half load." default:"10s"`
 	Fill     int           `help:"How many jobs there are when lists and searches are timed." default:"1000000" placeholder:"JOBS"`

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime"
 	"sync"
 	"time"
 
@@ -99,26 +98,26 @@ func (p *Projector) run(ctx context.Context) {
 const (
 	maxBehind      = 2 * time.Second
 	maxBehindBytes = inboxBudget / 2
-	lookAgain      = 20 * time.Millisecond
+	lookAgain      = 5 * time.Millisecond
+	late           = time.Millisecond // a timer that fires later than this had to wait for a processor
 )
 
-// giveWay waits while more requests than the processors can serve at a time wait for their answers.
+// giveWay waits while requests wait for their answers and there is no processor to spare.
 func (p *Projector) giveWay(ctx context.Context) {
-	crowd := 4 * runtime.GOMAXPROCS(0)
-	end := time.Now().Add(maxBehind)
-	tick := time.NewTicker(lookAgain)
-	defer tick.Stop()
-	for p.index.log.InFlight() >= crowd && time.Now().Before(end) {
+	for end := time.Now().Add(maxBehind); time.Now().Before(end) && p.index.log.InFlight() > 0; {
 		p.mu.Lock()
 		full := p.bytes > maxBehindBytes
 		p.mu.Unlock()
-		if full {
-			return
-		}
+		asked := time.Now()
+		timer := time.NewTimer(lookAgain)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return
-		case <-tick.C:
+		case <-timer.C:
+		}
+		if full || time.Since(asked) < lookAgain+late {
+			return
 		}
 	}
 }
