@@ -44,7 +44,9 @@ func (s *stats) due(topic string, now time.Time) bool {
 func (m *Module) appended(a eventlog.Appended) {
 	m.projector.Appended(a)
 	if m.d.DB.Dialect() == db.Postgres && m.stats.due(topicAppended+string(a.Workspace), time.Now()) {
-		go m.d.Bus.Publish(context.Background(), topicAppended, []byte(a.Workspace)) // best effort; instances also look by themselves
+		tell := func() { m.d.Bus.Publish(context.Background(), topicAppended, []byte(a.Workspace)) } // the bus tells of lost words
+		go tell()
+		time.AfterFunc(announceEvery, tell) // of what is appended meanwhile
 	}
 }
 
@@ -58,7 +60,7 @@ func (m *Module) changed(ws kernel.WorkspaceID) {
 	}
 }
 
-// listen follows what other instances append, and looks by itself every second in case word was lost.
+// listen follows what other instances append.
 func (m *Module) listen(ctx context.Context) error {
 	if m.d.DB.Dialect() != db.Postgres {
 		return nil
