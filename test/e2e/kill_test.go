@@ -47,12 +47,11 @@ func killAndCount(t *testing.T, p *place, rounds, most int) {
 	f := newReporters(t, p.setup(t))
 	for i := range rounds {
 		s := p.serve(t)
+		var moment <-chan time.Time
 		if i%5 == 4 {
-			f.reportUntil(s, killAfter, time.After(rand.N(earlyKill))) // perhaps before it is ready
-		} else {
-			f.reportUntil(s, 1+rand.IntN(killAfter), nil)
+			moment = time.After(rand.N(earlyKill))
 		}
-		s.kill(t)
+		f.killAt(s, 1+rand.IntN(killAfter), moment)
 	}
 	s := p.serve(t)
 	f.reportUntil(s, killAfter, nil)

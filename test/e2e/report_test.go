@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,8 @@ type reporters struct {
 	posts   []int         // acknowledged requests of each client, once all have finished
 
 	acknowledged, again atomic.Int64
+	goal                atomic.Int64               // of acknowledged
+	atGoal              atomic.Pointer[os.Process] // what is killed then, if anything
 
 	mu     sync.Mutex
 	at     string        // where the newest server listens
@@ -45,10 +48,21 @@ func newReporters(t *testing.T, key string) *reporters {
 	return f
 }
 
+// killAt lets the clients report to a server and kills it with an acknowledgement: whoever gets it does so at once, and
+// the others have requests under way. If moment comes first, perhaps before the server is ready, it is killed then.
+func (f *reporters) killAt(s *server, posts int, moment <-chan time.Time) {
+	f.t.Helper()
+	f.atGoal.Store(s.cmd.Process)
+	f.reportUntil(s, posts, moment)
+	f.atGoal.Store(nil)
+	s.kill(f.t)
+}
+
 // reportUntil lets the clients report to a server until that has acknowledged some requests, or until a moment.
 func (f *reporters) reportUntil(s *server, posts int, moment <-chan time.Time) {
 	f.t.Helper()
 	goal := f.acknowledged.Load() + int64(posts)
+	f.goal.Store(goal)
 	select {
 	case <-s.ready:
 		f.announce(s.url(f.t))
@@ -67,7 +81,9 @@ func (f *reporters) reportUntil(s *server, posts int, moment <-chan time.Time) {
 		case <-time.After(patience):
 			f.t.Fatalf("nothing was acknowledged for %v", patience)
 		case <-s.ended:
-			f.t.Fatal("the server ended by itself")
+			if f.acknowledged.Load() < goal {
+				f.t.Fatal("the server ended by itself")
+			}
 		}
 	}
 }
@@ -131,8 +147,12 @@ func (f *reporters) report(client int) {
 			f.again.Add(1)
 			url, number = f.server(ctx, number)
 		}
+		if f.acknowledged.Add(1) == f.goal.Load() {
+			if victim := f.atGoal.Load(); victim != nil {
+				_ = victim.Kill() // it may have ended; killAt looks
+			}
+		}
 		f.posts[client] = post + 1
-		f.acknowledged.Add(1)
 		select {
 		case f.acked <- struct{}{}:
 		default:
