@@ -43,7 +43,8 @@ type App struct {
 	mailbox    *mail.Mailbox
 
 	control *db.DB     // accounts, settings, indexes
-	jobs    *db.DB     // the job log and its projections; on PostgreSQL the same database
+	jobs    *db.DB     // the job log; on PostgreSQL the same database
+	index   *db.DB     // what is made from the job log; on PostgreSQL the same database
 	keys    *seal.Keys // data keys of workspaces
 	blobs   *blob.Disk
 	bus     bus.Bus
@@ -149,24 +150,29 @@ func (a *App) claim(ctx context.Context, serve bool) error {
 	return a.bind(ctx)
 }
 
-// openDatabases opens the two SQLite files, or the one PostgreSQL in both roles. The job log has a file of its own: it
-// is written all the time, and its commits wait for the disk.
+// openDatabases opens the three SQLite files, or the one PostgreSQL in all roles. The job log has a file of its own: it is
+// written all the time, and its commits wait for the disk. So has the index that is made from it: its large commits must
+// not hold up the log's, and need not wait for the disk, because what a power cut takes is made again.
 func (a *App) openDatabases(ctx context.Context) (err error) {
-	open := func(name string, durable bool) (*db.DB, error) {
+	open := func(name string, durable, bulk bool) (*db.DB, error) {
 		d, err := db.Open(ctx, db.Config{
-			URL: a.cfg.Database.Text(), Path: filepath.Join(a.cfg.Data, name+".db"), Clock: a.clock, Durable: durable, Bulk: durable,
+			URL: a.cfg.Database.Text(), Path: filepath.Join(a.cfg.Data, name+".db"), Clock: a.clock, Durable: durable, Bulk: bulk,
 		})
 		if err == nil {
 			a.onStop(name+" database", func(context.Context) error { return d.Close() })
 		}
 		return d, err
 	}
-	if a.control, err = open("control", false); err != nil {
+	if a.control, err = open("control", false, false); err != nil {
 		return err
 	}
-	if a.jobs = a.control; a.control.Dialect() == db.SQLite {
-		a.jobs, err = open("jobs", true)
+	if a.jobs, a.index = a.control, a.control; a.control.Dialect() == db.Postgres {
+		return nil
 	}
+	if a.jobs, err = open("jobs", true, true); err != nil {
+		return err
+	}
+	a.index, err = open("jobs-index", false, true)
 	return err
 }
 

@@ -74,8 +74,15 @@ func (a *App) buildPrivacy() {
 	})
 	const everyNight, atThree = 24 * time.Hour, 3 * time.Hour
 	queue.Every(a.queue, "privacy.sweep", privacy.DefaultSweepEvery, 0, func(ctx context.Context) error {
-		_, err := c.privacy.Sweep(ctx)
-		return err
+		if _, err := c.privacy.Sweep(ctx); err != nil {
+			return err
+		}
+		for _, d := range a.Databases() { // what was deleted leaves the files as well
+			if err := d.DB.Trim(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
 	}, queue.Options{})
 	queue.Every(a.queue, "privacy.check", everyNight, atThree, func(ctx context.Context) error {
 		_, err := c.privacy.RunAll(ctx)

@@ -25,11 +25,17 @@ func (a *App) plans() privacy.Planner {
 
 func (a *App) buildJobs() (*jobs.Module, error) {
 	return jobs.New(jobs.Deps{
-		DB: a.jobs, Keys: a.keys, Bus: a.bus, UI: a.ui, Clock: a.clock, Logger: a.logger, BaseURL: a.BaseURL,
+		DB: a.jobs, IndexDB: a.index, Keys: a.keys, Bus: a.bus, UI: a.ui, Clock: a.clock, Logger: a.logger, BaseURL: a.BaseURL,
 		KeyByToken: a.core.access.ByToken, DecodeOnly: a.decodeOnly, Audit: a.auditActor,
 		MaxAge: privacy.ByPlan(a.plans(), func(p privacy.Plan) time.Duration { return p.JobEvents }),
 	})
 }
+
+// jobIndexModule brings the schema of the job index up to date, in its own database.
+type jobIndexModule struct{ jobs *jobs.Module }
+
+func (jobIndexModule) Name() string                 { return "job_index" }
+func (m jobIndexModule) Migrations() []db.Migration { return m.jobs.IndexMigrations() }
 
 // auditActor writes what somebody did in an app to the audit log of the workspace that the request is in.
 func (a *App) auditActor(ctx context.Context, action, target, detail string) error {
@@ -95,4 +101,11 @@ func RebuildJobs(ctx context.Context, cfg config.Config, tell func(ws kernel.Wor
 func (a *App) Jobs() *jobs.Module { return a.jobsApp }
 
 // JobsBytes is what job data takes on disk.
-func (a *App) JobsBytes(ctx context.Context) (int64, error) { return a.jobs.Size(ctx) }
+func (a *App) JobsBytes(ctx context.Context) (int64, error) {
+	n, err := a.jobs.Size(ctx)
+	if err != nil || a.index == a.jobs {
+		return n, err
+	}
+	more, err := a.index.Size(ctx)
+	return n + more, err
+}

@@ -68,7 +68,7 @@ func (a *App) buildModules(context.Context) (err error) {
 		if a.jobsApp, err = a.buildJobs(); err != nil {
 			return err
 		}
-		a.modules = append(a.modules, mounted{a.jobsApp, a.jobs})
+		a.modules = append(a.modules, mounted{jobIndexModule{a.jobsApp}, a.index}, mounted{a.jobsApp, a.jobs})
 	}
 	for _, m := range a.extra {
 		a.modules = append(a.modules, mounted{m, a.control})
@@ -135,7 +135,7 @@ func (a *App) startModules(ctx context.Context) error {
 
 // Databases are the databases by the names that collections use.
 func (a *App) Databases() []privacy.Database {
-	return []privacy.Database{{Where: "control database", DB: a.control}, {Where: "jobs database", DB: a.jobs}}
+	return []privacy.Database{{Where: "control database", DB: a.control}, {Where: "jobs database", DB: a.jobs}, {Where: "job index database", DB: a.index}}
 }
 
 // Collections is the data map: what every module declares to store.

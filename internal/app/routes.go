@@ -96,6 +96,9 @@ func (a *App) notReady(ctx context.Context) (missing []string) {
 	if a.control.Ping(ctx) != nil {
 		missing = append(missing, "control database")
 	}
+	if a.index != a.control && a.index.Ping(ctx) != nil {
+		missing = append(missing, "job index database")
+	}
 	if a.jobs != a.control && a.jobs.Ping(ctx) != nil {
 		missing = append(missing, "jobs database")
 	}

@@ -10,7 +10,11 @@ import (
 	"github.com/kept-dev/kept/internal/platform/db"
 )
 
-const where = "jobs database"
+// The databases, as the data map calls them.
+const (
+	where      = "jobs database"
+	whereIndex = "job index database"
+)
 
 // noExport says of what is made from the log that the log is exported.
 const noExport = "made from the event log, which is exported"
@@ -90,11 +94,12 @@ func (m *Module) streamCollection(c privacy.Collection) privacy.Collection {
 	c.Name, c.Title, c.Purpose = "job_streams", "Job event counters", "To number events."
 	c.Subjects, c.Retention, c.Promises = "nobody", "as long as the workspace", []string{"COL-2"}
 	c.Fields = []privacy.Field{workspaceField, {Name: "next_offset", Category: privacy.Technical, Note: "number of the next event"}}
-	c.Count, c.NoExport, c.NoErase = m.counter("job_streams"), "a counter", "goes with job_log"
+	c.Count, c.NoExport, c.NoErase = m.counter(m.d.DB, "job_streams"), "a counter", "goes with job_log"
 	return c
 }
 
 func (m *Module) segmentCollection(c privacy.Collection) privacy.Collection {
+	c.Where = whereIndex
 	c.Name, c.Title, c.Purpose = "job_segments", "Job index", "To find jobs quickly."
 	c.Fields = []privacy.Field{workspaceField,
 		{Name: "segment_id", Category: privacy.Technical},
@@ -117,6 +122,7 @@ func (m *Module) segmentCollection(c privacy.Collection) privacy.Collection {
 }
 
 func (m *Module) blockCollection(c privacy.Collection) privacy.Collection {
+	c.Where = whereIndex
 	c.Name, c.Title, c.Purpose = "job_blocks", "Job index, blocks", "To list jobs, count them and show their history."
 	c.Fields = []privacy.Field{workspaceField,
 		{Name: "segment_id", Category: privacy.Technical},
@@ -125,11 +131,12 @@ func (m *Module) blockCollection(c privacy.Collection) privacy.Collection {
 		{Name: "texts", Category: privacy.Content, Note: "sealed: job ids, first lines of errors, trace ids, agents"},
 		{Name: "events", Category: privacy.Content, Note: "sealed: times and kinds of each job's events"},
 	}
-	c.Count, c.NoExport, c.NoErase = m.counter("job_blocks"), noExport, "goes with job_segments"
+	c.Count, c.NoExport, c.NoErase = m.counter(m.d.IndexDB, "job_blocks"), noExport, "goes with job_segments"
 	return c
 }
 
 func (m *Module) deploymentCollection(c privacy.Collection) privacy.Collection {
+	c.Where = whereIndex
 	c.Name, c.Title, c.Purpose = "job_deployments", "Deployments", "To show releases beside failures."
 	c.Subjects = "nobody"
 	c.Fields = []privacy.Field{workspaceField,
@@ -138,18 +145,19 @@ func (m *Module) deploymentCollection(c privacy.Collection) privacy.Collection {
 		{Name: "received_at", Category: privacy.Technical},
 		{Name: "log_offset", Category: privacy.Technical, Note: "where the log has its version and description"},
 	}
-	c.Count, c.NoExport, c.NoErase = m.counter("job_deployments"), noExport, "goes with job_segments"
+	c.Count, c.NoExport, c.NoErase = m.counter(m.d.IndexDB, "job_deployments"), noExport, "goes with job_segments"
 	return c
 }
 
 func (m *Module) projectionCollection(c privacy.Collection) privacy.Collection {
+	c.Where = whereIndex
 	c.Name, c.Title, c.Purpose = "job_projections", "Job index, progress", "To know how far the index has read the log."
 	c.Subjects, c.Retention, c.Promises = "nobody", "as long as the workspace", []string{"COL-2"}
 	c.Fields = []privacy.Field{workspaceField,
 		{Name: "checkpoint", Category: privacy.Technical},
 		{Name: "next_segment", Category: privacy.Technical},
 	}
-	c.Count, c.NoExport, c.NoErase = m.counter("job_projections"), "a counter", "goes with job_segments"
+	c.Count, c.NoExport, c.NoErase = m.counter(m.d.IndexDB, "job_projections"), "a counter", "goes with job_segments"
 	return c
 }
 
@@ -162,7 +170,7 @@ func (m *Module) settingsCollection(c privacy.Collection) privacy.Collection {
 		{Name: "redact_emails", Category: privacy.Settings},
 		{Name: "updated_at", Category: privacy.Technical},
 	}
-	c.Count = m.counter("job_settings")
+	c.Count = m.counter(m.d.DB, "job_settings")
 	c.Export = func(ctx context.Context, ws kernel.WorkspaceID, item func(v any) error) error {
 		s, err := m.ReadSettings(ctx, ws)
 		if err != nil {
@@ -181,9 +189,9 @@ func (m *Module) settingsCollection(c privacy.Collection) privacy.Collection {
 }
 
 // counter counts a table's rows, of a workspace or of all.
-func (m *Module) counter(table string) func(context.Context, kernel.WorkspaceID) (int64, error) {
+func (m *Module) counter(d *db.DB, table string) func(context.Context, kernel.WorkspaceID) (int64, error) {
 	return func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-		err = m.d.DB.QueryRow(ctx, `SELECT count(*) FROM `+table+` WHERE workspace_id = $1 OR $1 = ''`, ws).Scan(&n)
+		err = d.QueryRow(ctx, `SELECT count(*) FROM `+table+` WHERE workspace_id = $1 OR $1 = ''`, ws).Scan(&n)
 		return n, err
 	}
 }

@@ -20,12 +20,13 @@ import (
 
 // Deps is what the app needs of the rest.
 type Deps struct {
-	DB     *db.DB // the jobs database
-	Keys   eventlog.Keys
-	Bus    bus.Bus
-	UI     *ui.UI
-	Clock  kernel.Clock
-	Logger *slog.Logger
+	DB      *db.DB // the jobs database
+	IndexDB *db.DB // of what is made from the log; nil is DB
+	Keys    eventlog.Keys
+	Bus     bus.Bus
+	UI      *ui.UI
+	Clock   kernel.Clock
+	Logger  *slog.Logger
 	// KeyByToken finds whose API key a token is; Unauthenticated when it is nobody's.
 	KeyByToken func(ctx context.Context, token string) (httpx.Actor, error)
 	// MaxAge is how long a workspace keeps job events; 0 is for ever.
@@ -52,11 +53,14 @@ type Module struct {
 
 // New makes the app.
 func New(d Deps) (*Module, error) {
+	if d.IndexDB == nil {
+		d.IndexDB = d.DB
+	}
 	m := &Module{d: d}
 	packer := eventlog.NewPacker()
 	m.projector = index.NewProjector(d.Logger, m.changed)
 	m.log = eventlog.New(d.DB, d.Keys, packer, m.appended)
-	m.index = index.New(d.DB, m.log, d.Keys, packer, d.Clock)
+	m.index = index.New(d.IndexDB, m.log, d.Keys, packer, d.Clock)
 	m.settings = newSettingsCache(d.DB, d.Clock)
 	return m, m.buildPages()
 }
@@ -64,10 +68,13 @@ func New(d Deps) (*Module, error) {
 // Name implements app.Module.
 func (m *Module) Name() string { return "jobs" }
 
-// Migrations are the app's tables.
+// Migrations are the app's tables, but for those of IndexMigrations.
 func (m *Module) Migrations() []db.Migration {
-	return append(append(eventlog.Migrations(), index.Migrations()...), settingsMigrations()...)
+	return append(eventlog.Migrations(), settingsMigrations()...)
 }
+
+// IndexMigrations are the tables of the index database. All of them can be made again from the log.
+func (m *Module) IndexMigrations() []db.Migration { return index.Migrations() }
 
 // Start begins to accept, fold and tidy events, and folds what a crash left unfolded.
 func (m *Module) Start(ctx context.Context) error {

@@ -64,7 +64,7 @@ func serve(t testing.TB, d *db.DB) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Migrate(ctx, db.Module{Name: "seal", Migrations: keys.Migrations()}, db.Module{Name: "jobs", Migrations: m.Migrations()}); err != nil {
+	if err := d.Migrate(ctx, db.Module{Name: "seal", Migrations: keys.Migrations()}, db.Module{Name: "jobs", Migrations: m.Migrations()}, db.Module{Name: "job_index", Migrations: m.IndexMigrations()}); err != nil {
 		t.Fatal(err)
 	}
 	mux, err := httpx.NewMux(httpx.Config{Auth: keyAuth{m.d.KeyByToken}, Logger: slog.New(slog.DiscardHandler)})

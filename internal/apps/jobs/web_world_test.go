@@ -87,7 +87,7 @@ func newWorldAt(t testing.TB, now time.Time) *world {
 	}
 	nav = append(w.Nav(), ui.NavItem{App: "settings", Label: "API keys", Href: "/w/{ws}/settings/api-keys"})
 	ctx := context.Background()
-	if err := d.Migrate(ctx, db.Module{Name: "seal", Migrations: keys.Migrations()}, db.Module{Name: "jobs", Migrations: w.Migrations()}); err != nil {
+	if err := d.Migrate(ctx, db.Module{Name: "seal", Migrations: keys.Migrations()}, db.Module{Name: "jobs", Migrations: w.Migrations()}, db.Module{Name: "job_index", Migrations: w.IndexMigrations()}); err != nil {
 		t.Fatal(err)
 	}
 	w.url = w.listen(t, shell)

@@ -51,9 +51,13 @@ type DB struct {
 	dialect Dialect
 	reader  *sql.DB
 	writer  *sql.DB
-	clock   kernel.Clock
-	path    string
-	url     string
+
+	checkpointer    *sql.DB // of a Bulk database on SQLite
+	stopCheckpoints func()
+
+	clock kernel.Clock
+	path  string
+	url   string
 }
 
 // Open opens the database and checks that it answers.
@@ -107,15 +111,23 @@ func (d *DB) openSQLite(cfg Config) (err error) {
 		sync = "FULL"
 	}
 	dsn := "file:" + uriPath(cfg.Path) + "?_pragma=busy_timeout(5000)&_pragma=cache_size(-16384)&_pragma=temp_store(MEMORY)"
-	pages, overwrite := "4096", "ON"
+	pages, overwrite, checkpoint := "4096", "ON", "1000"
 	if cfg.Bulk {
-		pages, overwrite = "16384", "OFF"
+		pages, overwrite, checkpoint = "16384", "OFF", "16384"
 	}
 	if d.writer, err = sql.Open("sqlite", dsn+"&_txlock=immediate&_pragma=page_size("+pages+")&_pragma=auto_vacuum(INCREMENTAL)"+
-		"&_pragma=journal_mode(WAL)&_pragma=synchronous("+sync+")&_pragma=foreign_keys(ON)&_pragma=secure_delete("+overwrite+")"); err != nil {
+		"&_pragma=journal_mode(WAL)&_pragma=synchronous("+sync+")&_pragma=foreign_keys(ON)&_pragma=secure_delete("+overwrite+")"+
+		"&_pragma=wal_autocheckpoint("+checkpoint+")"); err != nil {
 		return fmt.Errorf("db: %w", err)
 	}
 	d.writer.SetMaxOpenConns(1)
+	if cfg.Bulk {
+		if d.checkpointer, err = sql.Open("sqlite", dsn+"&_pragma=synchronous("+sync+")&_pragma=wal_autocheckpoint(0)"); err != nil {
+			return fmt.Errorf("db: %w", err)
+		}
+		d.checkpointer.SetMaxOpenConns(1)
+		d.stopCheckpoints = d.keepCheckpointing()
+	}
 	if d.reader, err = sql.Open("sqlite", dsn+"&_pragma=query_only(ON)"); err != nil {
 		return fmt.Errorf("db: %w", err)
 	}
@@ -162,6 +174,9 @@ func (d *DB) Ping(ctx context.Context) error { return d.reader.PingContext(ctx) 
 
 // Close closes both pools. Closing twice is harmless.
 func (d *DB) Close() error {
+	if d.stopCheckpoints != nil {
+		d.stopCheckpoints()
+	}
 	err := d.writer.Close()
 	if d.reader != d.writer && d.reader != nil {
 		err = errors.Join(err, d.reader.Close())
