@@ -39,7 +39,7 @@ func TestLaggingReplicas(t *testing.T) {
 						r.Header.Set("X-Forwarded-For", c.forwarded)
 					}
 					res, err := web.Do(r)
-					if err != nil || res.StatusCode != http.StatusOK {
+					if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Keep-Alive") == "" {
 						t.Fatalf("%v, %v", res, err)
 					}
 					io.Copy(io.Discard, res.Body) // so that the connection is used again
