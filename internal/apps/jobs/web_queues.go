@@ -19,18 +19,17 @@ import (
 
 // queuesView is the overview of all queues.
 type queuesView struct {
-	Action   string
-	Windows  []statusTab
-	Window   string
-	Env      string
-	Envs     []string
-	Live     *ui.Live
-	Stats    []ui.Stat
-	Chart    ui.Chart
-	Deploys  []Deployment
-	Queues   []queueView
-	Empty    *ui.Empty
-	failures string
+	Action  string
+	Windows []statusTab
+	Window  string
+	Env     string
+	Envs    []string
+	Live    *ui.Live
+	Stats   []ui.Stat
+	Chart   ui.Chart
+	Deploys []Deployment
+	Queues  []queueView
+	Empty   *ui.Empty
 }
 
 // Swap are the htmx attributes of a link that changes the whole page.

@@ -29,7 +29,7 @@ type event struct {
 	JobName     string  `json:"jobName"`
 	Queue       string  `json:"queue"`
 	Event       string  `json:"event"`
-	Timestamp   float64   `json:"timestamp"`
+	Timestamp   float64 `json:"timestamp"`
 	Env         string  `json:"env"`
 	ParentJobID string  `json:"parentJobId"`
 	ParentQueue string  `json:"parentQueue"`
