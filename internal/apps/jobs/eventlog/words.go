@@ -14,8 +14,8 @@ import (
 //	filter := lines(uint32) line… ; a line is 512 bits
 
 const (
-	bitsPerWord = 10
-	probes      = 6
+	bitsPerWord = 16
+	probes      = 7
 	lineBytes   = 64
 )
 
