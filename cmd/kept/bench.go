@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"runtime"
 	"runtime/pprof"
 	"text/tabwriter"
 	"time"
@@ -24,16 +23,12 @@ type benchJobsCmd struct {
 	Batch    int           `help:"Events per request." default:"100"`
 	Duration time.Duration `help:"Time to send flat out, and again at half load." default:"10s"`
 	Fill     int           `help:"How many jobs there are when lists and searches are timed." default:"1000000" placeholder:"JOBS"`
-	CPUs     int           `name:"cpus" help:"Processors to use; 0 is all." default:"0"`
 	Profile  string        `help:"Write a profile of the processor time of all phases." placeholder:"FILE"`
 	JSON     bool          `name:"json" help:"Print JSON."`
 }
 
 // Run prints what it measures; progress goes to standard error.
 func (c *benchJobsCmd) Run(ctx context.Context, w out) error {
-	if c.CPUs > 0 {
-		runtime.GOMAXPROCS(c.CPUs)
-	}
 	if c.Profile != "" {
 		f, err := os.Create(c.Profile)
 		if err != nil {

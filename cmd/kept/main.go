@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -35,13 +36,22 @@ type cli struct {
 type out struct{ io.Writer }
 
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200) // the live heap is small: half the collections for a few megabytes
-	}
+	tuneRuntime()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	os.Exit(code)
+}
+
+// tuneRuntime sets what the environment leaves open.
+func tuneRuntime() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200) // the live heap is small: half the collections for a few megabytes
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		// One of them is often in fsync, for a commit, and its processor would be idle until the scheduler notices.
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
 }
 
 // run is main with everything handed in.

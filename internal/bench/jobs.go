@@ -74,7 +74,7 @@ const rounds = 5
 
 // Jobs measures job ingest and the questions asked of jobs.
 func Jobs(ctx context.Context, o Options) (res Result, err error) {
-	res.CPUs, res.Database = runtime.GOMAXPROCS(0), "sqlite"
+	res.CPUs, res.Database = runtime.NumCPU(), "sqlite"
 	if o.Database != "" {
 		res.Database = "postgres"
 	}

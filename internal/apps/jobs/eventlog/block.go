@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -35,9 +36,14 @@ func (e *encoder) encode(records []Record) (meta, bodies []byte) {
 	clear(e.dict)
 	e.words = e.words[:0]
 	e.indexes = e.indexes[:0]
+	var last [dictColumns][]byte // neighbours are often alike: that spares a look-up
+	var lastIndex [dictColumns]uint64
 	for i := range records {
-		for _, v := range records[i].dictFields() {
-			e.indexes = binary.AppendUvarint(e.indexes, e.index(v))
+		for c, v := range records[i].dictFields() {
+			if !bytes.Equal(v, last[c]) {
+				last[c], lastIndex[c] = v, e.index(v)
+			}
+			e.indexes = binary.AppendUvarint(e.indexes, lastIndex[c])
 		}
 	}
 	m := append(e.meta[:0], blockVersion)

@@ -52,8 +52,10 @@ type Job struct {
 // Key is how a job is looked up. Neither queue nor id holds a NUL.
 func Key(queue, id string) string { return queue + "\x00" + id }
 
-// keyHash is the hash by which segments find a job and lists order ties.
-func keyHash(key []byte) uint32 { return uint32(xxhash.Sum64(key) >> 32) }
+// keyHash is the hash by which segments find a job. Lists order ties by its upper half.
+func keyHash(key []byte) uint64 { return xxhash.Sum64(key) }
+
+func (j *Job) keyHash() uint64 { return keyHash([]byte(Key(j.Queue, j.ID))) }
 
 // addAttr merges a value: of equal values the earliest counts.
 func (j *Job) addAttr(kind AttrKind, value string, at int64) bool {
@@ -166,7 +168,7 @@ func (j *Job) rows() []Row {
 // fold makes rows of the job's runs, of which it keeps nothing.
 func (j *Job) fold(runs []fold.Run) []Row {
 	out := make([]Row, len(runs))
-	hash := keyHash([]byte(Key(j.Queue, j.ID)))
+	hash := uint32(j.keyHash() >> 32)
 	for i := range runs {
 		r := &runs[i]
 		parentQueue, parentID, _ := strings.Cut(j.attr(AttrParent, r), "\x00")

@@ -23,7 +23,8 @@ func (k *known) word(hash uint32) *uint64 {
 	return &k.words[h>>32]
 }
 
-func (k *known) has(hash uint32) bool {
+func (k *known) has(key uint64) bool {
+	hash := uint32(key >> 32)
 	return len(k.words) > 0 && *k.word(hash)&bitsOf(hash) == bitsOf(hash)
 }
 

@@ -125,7 +125,7 @@ func (s *shard) exchange(ctx context.Context, box *seal.Box, group []*segment, m
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key, e := range s.head {
+	for _, e := range s.head {
 		if e.seg == nil || !slices.Contains(group, e.seg) {
 			continue
 		}
@@ -133,7 +133,8 @@ func (s *shard) exchange(ctx context.Context, box *seal.Box, group []*segment, m
 		if row, ok := target[at]; ok {
 			e.seg, e.row = merged, row
 		} else if expired[at] && !e.dirty {
-			delete(s.head, key)
+			delete(s.head, e.key)
+			e.open = false
 		} else {
 			e.seg, e.row = nil, 0
 		}

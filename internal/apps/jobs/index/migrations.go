@@ -41,5 +41,13 @@ CREATE TABLE job_deployments (
 	PRIMARY KEY (workspace_id, deployment_id)
 ) END_TABLE;
 `,
+	}, {
+		Name: "longer hashes of keys: the index is made again from the log",
+		SQL: `
+DELETE FROM job_blocks;
+DELETE FROM job_segments;
+DELETE FROM job_deployments;
+UPDATE job_projections SET checkpoint = 0;
+`,
 	}}
 }

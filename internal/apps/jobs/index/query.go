@@ -406,7 +406,7 @@ func (x *Index) rowsOf(ctx context.Context, s *shard, key string) ([]Row, error)
 		var rows []Row
 		for run := from; run < to; run++ {
 			r := texts.row(scan, run)
-			if r.hash = hash; Key(r.Queue, r.ID) != key {
+			if r.hash = uint32(hash >> 32); Key(r.Queue, r.ID) != key {
 				break // another job with the same hash
 			}
 			rows = append(rows, r)

@@ -25,7 +25,7 @@ type scanPart struct {
 // cost is roughly what the part takes in memory, bytes.
 func (p *scanPart) cost() int64 { return int64(len(p.first))*66 + 1024 }
 
-func encodeScan(rows []Row, owner []int) []byte {
+func encodeScan(rows []*Row, owner []int) []byte {
 	var dict column.Dict
 	for i := range rows {
 		dict.Index(rows[i].Queue)
@@ -84,7 +84,7 @@ func decodeScan(b []byte, jobs int) (*scanPart, error) {
 }
 
 // encodeTexts writes what lists show and scans do not need.
-func encodeTexts(rows []Row, jobs []*Job) []byte {
+func encodeTexts(rows []*Row, jobs []*Job) []byte {
 	var dict column.Dict
 	for i := range rows {
 		dict.Index(rows[i].ParentQueue)
@@ -98,9 +98,9 @@ func encodeTexts(rows []Row, jobs []*Job) []byte {
 	b = column.AppendTexts(b, len(jobs), func(i int) string { return jobs[i].ID })
 	b = column.AppendVarints(b, n, func(i int) int64 { return int64(rows[i].Run) })
 	b = column.AppendVarints(b, n, func(i int) int64 { return rows[i].Last - rows[i].First })
-	b = column.AppendVarints(b, n, func(i int) int64 { return sinceFirst(rows[i].Due, &rows[i]) })
-	b = column.AppendVarints(b, n, func(i int) int64 { return sinceFirst(rows[i].Started, &rows[i]) })
-	b = column.AppendVarints(b, n, func(i int) int64 { return sinceFirst(rows[i].Finished, &rows[i]) })
+	b = column.AppendVarints(b, n, func(i int) int64 { return sinceFirst(rows[i].Due, rows[i]) })
+	b = column.AppendVarints(b, n, func(i int) int64 { return sinceFirst(rows[i].Started, rows[i]) })
+	b = column.AppendVarints(b, n, func(i int) int64 { return sinceFirst(rows[i].Finished, rows[i]) })
 	b = column.AppendVarints(b, n, func(i int) int64 { return int64(rows[i].Tries) })
 	b = column.AppendVarints(b, n, func(i int) int64 { return int64(rows[i].Stalls) })
 	b = column.AppendVarints(b, n, func(i int) int64 { return int64(dict.Index(rows[i].ParentQueue)) })

@@ -36,7 +36,7 @@ type zone struct {
 	envs               uint64
 }
 
-func nameBit(name string) uint64 { return 1 << (keyHash([]byte(name)) % 64) }
+func nameBit(name string) uint64 { return 1 << (keyHash([]byte(name)) >> 32 % 64) }
 
 func (z *zone) add(r *Row) {
 	if z.runs == 0 || r.First < z.minFirst {
@@ -54,7 +54,8 @@ func (z *zone) add(r *Row) {
 type segment struct {
 	id       int64
 	level    int
-	hashes   []uint32 // of each job's key, in row order
+	hashes   []uint32 // upper half of keyHash of each job, in row order
+	tags     []uint16 // lowest bits of it: with them one look-up in a billion finds a stranger
 	sorted   []uint32 // the hashes in ascending order
 	order    []uint32 // the row of each of them
 	zones    []zone
@@ -103,14 +104,20 @@ func (s *segment) jobs() int { return len(s.hashes) }
 // hidden tells whether a newer state of the job in the row is somewhere else.
 func (s *segment) hidden(row int) bool { return s.gone.has(row) || s.shadow.has(row) }
 
+// addKey takes in the key of the next row.
+func (s *segment) addKey(hash uint64) {
+	s.hashes, s.tags = append(s.hashes, uint32(hash>>32)), append(s.tags, uint16(hash))
+}
+
 // find calls yield with the rows whose key has the hash, until it returns false. Hashes are spread evenly, so the place
 // to look is known within a few (interpolation search); most look-ups are for jobs that the segment does not have, and
 // cost one or two lines of memory.
-func (s *segment) find(hash uint32, yield func(row int) bool) {
+func (s *segment) find(key uint64, yield func(row int) bool) {
 	n := len(s.sorted)
 	if n == 0 {
 		return
 	}
+	hash, tag := uint32(key>>32), uint16(key)
 	i := int(uint64(hash) * uint64(n) >> 32)
 	for i > 0 && s.sorted[i-1] >= hash {
 		i--
@@ -119,7 +126,7 @@ func (s *segment) find(hash uint32, yield func(row int) bool) {
 		i++
 	}
 	for ; i < n && s.sorted[i] == hash; i++ {
-		if !yield(int(s.order[i])) {
+		if row := int(s.order[i]); s.tags[row] == tag && !yield(row) {
 			return
 		}
 	}
@@ -146,17 +153,24 @@ func encodeSegment(jobs []*Job, level int) (*segment, []plainBlock) {
 	sortByAge(jobs)
 	s := &segment{level: level, gone: newBitmap(len(jobs)), shadow: newBitmap(len(jobs))}
 	collect := [3]map[string]bool{{}, {}, {}}
+	collected := [3]string{} // what was put there last: neighbours are often alike
 	var blocks []plainBlock
 	for chunk := range slices.Chunk(jobs, blockJobs) {
 		z := zone{jobs: len(chunk)}
-		var rows []Row
-		var owner []int
+		rows := make([]*Row, 0, len(chunk)+len(chunk)/8)
+		owner := make([]int, 0, cap(rows))
 		for i, j := range chunk {
-			s.hashes = append(s.hashes, keyHash([]byte(Key(j.Queue, j.ID))))
+			s.addKey(j.keyHash())
 			s.received.widen(j.Received)
-			for _, r := range j.rows() {
-				z.add(&r)
-				collect[0][r.Queue], collect[1][r.Name], collect[2][r.Env] = true, true, true
+			folded := j.rows()
+			for n := range folded {
+				r := &folded[n]
+				z.add(r)
+				for c, v := range [3]string{r.Queue, r.Name, r.Env} {
+					if v != collected[c] {
+						collect[c][v], collected[c] = true, v
+					}
+				}
 				rows = append(rows, r)
 				owner = append(owner, i)
 			}
@@ -222,6 +236,9 @@ func (s *segment) encodeMeta() []byte {
 	for _, h := range s.hashes {
 		b = binary.LittleEndian.AppendUint32(b, h)
 	}
+	for _, t := range s.tags {
+		b = binary.LittleEndian.AppendUint16(b, t)
+	}
 	b = binary.AppendUvarint(b, uint64(len(s.zones)))
 	for _, z := range s.zones {
 		for _, v := range []int64{int64(z.jobs), int64(z.runs), z.minFirst, z.maxFirst - z.minFirst} {
@@ -243,6 +260,10 @@ func (s *segment) encodeMeta() []byte {
 func (s *segment) decodeMeta(b []byte) error {
 	r := column.NewReader(b)
 	s.hashes = r.Uint32s(r.Count())
+	s.tags = make([]uint16, len(s.hashes))
+	for i, raw := 0, r.Bytes(2*len(s.tags)); i < len(raw)/2; i++ {
+		s.tags[i] = binary.LittleEndian.Uint16(raw[2*i:])
+	}
 	for range r.Count() {
 		z := zone{jobs: int(r.Varint()), runs: int(r.Varint()), minFirst: r.Varint()}
 		z.maxFirst = z.minFirst + r.Varint()
@@ -265,8 +286,13 @@ func (s *segment) decodeMeta(b []byte) error {
 // encodeEvents writes the sets and attributes of a block's jobs.
 func encodeEvents(jobs []*Job) []byte {
 	var dict column.Dict
-	var all []fold.Event
-	var attrs []Attr
+	events, attributes := 0, 0
+	for _, j := range jobs {
+		events += len(j.Set)
+		attributes += len(j.Attrs)
+	}
+	all := make([]fold.Event, 0, events)
+	attrs := make([]Attr, 0, attributes)
 	for _, j := range jobs {
 		all = append(all, j.Set...)
 		attrs = append(attrs, j.Attrs...)
@@ -278,7 +304,8 @@ func encodeEvents(jobs []*Job) []byte {
 		}
 	}
 	n := len(jobs)
-	b := binary.AppendUvarint([]byte{formatVersion}, uint64(n))
+	b := append(make([]byte, 0, 64*n+20*events+12*attributes), formatVersion) // about what it takes
+	b = binary.AppendUvarint(b, uint64(n))
 	b = dict.Append(b)
 	b = column.AppendVarints(b, n, func(i int) int64 { return int64(dict.Index(jobs[i].Queue)) })
 	b = column.AppendTexts(b, n, func(i int) string { return jobs[i].ID })

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -28,11 +29,13 @@ type shard struct {
 	known      known      // of the segments; the worker's alone
 	next       int64      // offset of the first event that is not folded yet
 	checkpoint int64      // offset of the first event that is not in a segment yet
-	dirty      int        // entries that a flush would write
+	dirty      []*entry   // what a flush would write, in the order in which it changed first
+	open       []*entry   // clean ones that stay in the head, those that came first in front
 	deploys    map[string]Deployment
 	version    uint64 // counts changes
 	flushedAt  time.Time
 	folder     fold.Folder
+	interned   map[string]string // names that many jobs share
 	key        []byte            // scratch
 	records    []eventlog.Record // scratch
 
@@ -44,6 +47,7 @@ type shard struct {
 
 // entry is a job in the head.
 type entry struct {
+	key   string
 	job   *Job
 	own   Job // what job points at, unless a segment had it
 	rows  []Row
@@ -51,6 +55,7 @@ type entry struct {
 	row   int
 	dirty bool // a segment does not have this state
 	stale bool // rows are to be folded again
+	open  bool // in the shard's list of this name
 }
 
 // Deployment is a release that an agent told of.
@@ -68,7 +73,8 @@ func (s *shard) apply(ctx context.Context, records []eventlog.Record) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var touched []*entry
+	touched := make([]*entry, 0, len(records)/2)
+	var e *entry
 	for i := range records {
 		r := &records[i]
 		s.next = r.Offset + 1
@@ -76,7 +82,10 @@ func (s *shard) apply(ctx context.Context, records []eventlog.Record) error {
 			s.deploy(r)
 			continue
 		}
-		if e := s.merge(r); e != nil && !e.stale {
+		if i == 0 || !sameJob(r, &records[i-1]) {
+			e = s.entry(r)
+		}
+		if s.merge(e, r) && !e.stale {
 			e.stale = true
 			touched = append(touched, e)
 		}
@@ -102,6 +111,11 @@ func (s *shard) deploy(r *eventlog.Record) {
 	}
 }
 
+// sameJob spares a look-up: agents often tell of several steps of a job in a row.
+func sameJob(a, b *eventlog.Record) bool {
+	return a.Type != jobviz.Deployment && b.Type != jobviz.Deployment && bytes.Equal(a.JobID, b.JobID) && bytes.Equal(a.Queue, b.Queue)
+}
+
 // keyOf builds the key of a record in the shard's scratch memory.
 func (s *shard) keyOf(r *eventlog.Record) []byte {
 	s.key = append(append(append(s.key[:0], r.Queue...), 0), r.JobID...)
@@ -116,6 +130,9 @@ func (s *shard) bringBack(ctx context.Context, records []eventlog.Record) error 
 	wanted := map[blockRef][]wantedRow{}
 	seen := map[string]bool{}
 	for i := range records {
+		if i > 0 && sameJob(&records[i], &records[i-1]) {
+			continue
+		}
 		key := s.keyOf(&records[i])
 		if s.head[string(key)] != nil || seen[string(key)] || records[i].Type == jobviz.Deployment {
 			continue
@@ -172,40 +189,60 @@ func (s *shard) adopt(seg *segment, rows []wantedRow, jobs []*Job) {
 			seg.gone.set(w.row)
 			continue
 		}
-		s.head[w.key] = &entry{job: jobs[i], rows: jobs[i].rows(), seg: seg, row: w.row}
+		e := &entry{key: w.key, job: jobs[i], rows: jobs[i].rows(), seg: seg, row: w.row}
+		s.head[w.key] = e
 		seg.shadow.set(w.row)
+		s.keep(e)
 	}
 }
 
-// merge adds a record to its job; nil when it changed nothing.
-func (s *shard) merge(r *eventlog.Record) *entry {
+// entry finds the record's job in the head, or puts it there.
+func (s *shard) entry(r *eventlog.Record) *entry {
 	e := s.head[string(s.keyOf(r))]
 	if e == nil {
 		key := string(s.key)
-		queue := s.store.intern(r.Queue)
-		e = &entry{own: Job{Queue: queue, ID: key[len(queue)+1:], Set: make(fold.Set, 0, 4), Attrs: make([]Attr, 0, 4)}}
+		queue := s.intern(r.Queue)
+		e = &entry{key: key, own: Job{Queue: queue, ID: key[len(queue)+1:], Set: make(fold.Set, 0, 4), Attrs: make([]Attr, 0, 4)}}
 		e.job = &e.own
 		s.head[key] = e
 	}
+	return e
+}
+
+// maxInterned bounds the names that a shard remembers.
+const maxInterned = 10_000
+
+// intern returns one shared string for equal bytes, as long as there are not too many different ones.
+func (s *shard) intern(b []byte) string {
+	if v, ok := s.interned[string(b)]; ok {
+		return v
+	}
+	v := string(b)
+	if len(s.interned) < maxInterned {
+		s.interned[v] = v
+	}
+	return v
+}
+
+// merge adds a record to its job and tells whether it changed anything.
+func (s *shard) merge(e *entry, r *eventlog.Record) (changed bool) {
 	j := e.job
-	var changed bool
 	j.Set, changed = j.Set.Add(r.Event)
-	changed = s.mergeAttrs(j, r) || changed
-	if !changed {
-		return nil
+	if changed = s.mergeAttrs(j, r) || changed; !changed {
+		return false
 	}
 	j.Received = max(j.Received, r.ReceivedAt)
 	j.folded = nil
 	if !e.dirty {
 		e.dirty = true
-		s.dirty++
+		s.dirty = append(s.dirty, e)
 	}
-	return e
+	return true
 }
 
 func (s *shard) mergeAttrs(j *Job, r *eventlog.Record) (changed bool) {
 	add := func(kind AttrKind, v []byte) {
-		if len(v) > 0 && j.addAttr(kind, s.store.intern(v), r.At) {
+		if len(v) > 0 && j.addAttr(kind, s.intern(v), r.At) {
 			changed = true
 		}
 	}
@@ -236,8 +273,9 @@ func (s *shard) load(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	s.head, s.segments = map[string]*entry{}, segments
+	s.dirty, s.open, s.interned = nil, nil, map[string]string{}
 	s.known.rebuild(segments)
-	s.next, s.checkpoint, s.dirty, s.deploys = checkpoint, checkpoint, 0, nil
+	s.next, s.checkpoint, s.deploys = checkpoint, checkpoint, nil
 	s.loaded, s.flushedAt = true, s.store.clock()
 	s.version++
 	s.mu.Unlock()
@@ -279,7 +317,7 @@ func (s *shard) catchUp(ctx context.Context) error {
 const maxHead = 4 * blockJobs
 
 func (s *shard) flushIfLarge(ctx context.Context) error {
-	if s.dirty < s.store.maxHead && s.next-s.checkpoint < int64(8*s.store.maxHead) {
+	if len(s.dirty) < s.store.maxHead && s.next-s.checkpoint < int64(8*s.store.maxHead) {
 		return nil
 	}
 	return s.flush(ctx)
@@ -290,20 +328,14 @@ func (s *shard) flush(ctx context.Context) error {
 	if s.next == s.checkpoint {
 		return nil
 	}
-	var entries []*entry
-	for _, e := range s.head {
-		if e.dirty {
-			entries = append(entries, e)
-		}
-	}
-	jobs := make([]*Job, len(entries))
-	for i, e := range entries {
+	jobs := make([]*Job, len(s.dirty))
+	for i, e := range s.dirty {
 		jobs[i] = e.job
 		e.job.entry = e
 	}
 	seg, blocks := encodeSegment(jobs, 0)
 	replaced := map[*segment]bitmap{}
-	for _, e := range entries {
+	for _, e := range s.dirty {
 		if e.seg != nil {
 			if replaced[e.seg] == nil {
 				replaced[e.seg] = slices.Clone(e.seg.gone)
@@ -328,8 +360,9 @@ func (s *shard) flush(ctx context.Context) error {
 		s.segments = slices.Insert(s.segments, 0, seg)
 		s.known.add(seg, s.segments)
 	}
-	s.checkpoint, s.dirty, s.deploys, s.flushedAt = s.next, 0, nil, s.store.clock()
-	s.forget()
+	s.forget(s.dirty)
+	clear(s.dirty) // let go of the jobs
+	s.checkpoint, s.dirty, s.deploys, s.flushedAt = s.next, s.dirty[:0], nil, s.store.clock()
 	s.version++
 	return nil
 }
@@ -337,18 +370,35 @@ func (s *shard) flush(ctx context.Context) error {
 // maxOpen is how many unfinished jobs stay in the head after a flush, where their next events find them at once.
 const maxOpen = 20_000
 
-// forget leaves in the head only jobs of which more is expected: the others are in a segment.
-func (s *shard) forget() {
-	head := map[string]*entry{}
-	for key, e := range s.head {
-		over := len(e.rows) > 0 && e.rows[len(e.rows)-1].Status.Over()
-		if over || len(head) == maxOpen {
-			e.seg.shadow.clear(e.row)
+// forget leaves in the head only jobs of which more is expected: what was flushed is in a segment.
+func (s *shard) forget(flushed []*entry) {
+	for _, e := range flushed {
+		if over := len(e.rows) > 0 && e.rows[len(e.rows)-1].Status.Over(); over {
+			s.drop(e)
 		} else {
-			head[key] = e
+			s.keep(e)
 		}
 	}
-	s.head = head
+	for ; len(s.open) > maxOpen; s.open = s.open[1:] {
+		if e := s.open[0]; e.open {
+			s.drop(e)
+		}
+	}
+}
+
+// keep puts an entry among those that stay for a while.
+func (s *shard) keep(e *entry) {
+	if !e.open {
+		e.open = true
+		s.open = append(s.open, e)
+	}
+}
+
+// drop takes an entry that a segment has out of the head.
+func (s *shard) drop(e *entry) {
+	e.open = false
+	delete(s.head, e.key)
+	e.seg.shadow.clear(e.row)
 }
 
 // lookup finds the state of a job; nil when it is not known.

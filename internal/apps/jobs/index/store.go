@@ -35,9 +35,6 @@ type Index struct {
 
 	scans *kernel.Cache[partKey, *scanPart]
 	texts *kernel.Cache[partKey, *textPart]
-
-	interned sync.Map // string to string: names that many jobs share
-	nInterns int64
 }
 
 type partKey struct {
@@ -49,19 +46,6 @@ type partKey struct {
 func New(database *db.DB, log *eventlog.Log, keys eventlog.Keys, packer *eventlog.Packer, clock kernel.Clock) *Index {
 	return &Index{db: database, log: log, keys: keys, packer: packer, clock: clock, maxHead: maxHead, shards: map[kernel.WorkspaceID]*shard{},
 		scans: kernel.NewCache[partKey, *scanPart](scanBudget), texts: kernel.NewCache[partKey, *textPart](textBudget)}
-}
-
-// intern returns one shared string for equal bytes, as long as there are not too many different ones.
-func (x *Index) intern(b []byte) string {
-	if v, ok := x.interned.Load(string(b)); ok { // the compiler does not avoid this copy, the garbage collector does its worth
-		return v.(string)
-	}
-	s := string(b)
-	if x.nInterns < 10_000 {
-		x.interned.Store(s, s)
-		x.nInterns++
-	}
-	return s
 }
 
 // shard finds the shard of a workspace, loaded and up to date with the log as far as it was when first asked for.
