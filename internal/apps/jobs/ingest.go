@@ -156,11 +156,16 @@ func (m *Module) ingestKey(r *http.Request) (actor httpx.Actor, err error) {
 
 // readBody reads a body, compressed or not, up to the protocol's limit.
 func readBody(r *http.Request, into []byte) ([]byte, error) {
+	if r.ContentLength > jobviz.MaxBody {
+		// Read, up to the route's limit, but not kept: a client that is still sending would not see the answer.
+		io.Copy(io.Discard, r.Body)
+		return into, errTooLarge()
+	}
 	body, err := plainBody(r)
 	if err != nil {
 		return into, err
 	}
-	if n := r.ContentLength; n > 0 && n <= jobviz.MaxBody && int64(cap(into)) < n+512 {
+	if n := r.ContentLength; n > 0 && int64(cap(into)) < n+512 {
 		into = make([]byte, 0, n+512)
 	}
 	buf := bytes.NewBuffer(into)
@@ -168,11 +173,15 @@ func readBody(r *http.Request, into []byte) ([]byte, error) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case n > jobviz.MaxBody || errors.As(err, &tooLarge):
-		return buf.Bytes(), kernel.Errorf(kernel.TooLarge, "The body is over %d MiB. Send smaller batches.", jobviz.MaxBody>>20)
+		return buf.Bytes(), errTooLarge()
 	case err != nil:
 		return buf.Bytes(), kernel.Wrap(err, kernel.Malformed, "The body could not be read to its end.")
 	}
 	return buf.Bytes(), nil
+}
+
+func errTooLarge() error {
+	return kernel.Errorf(kernel.TooLarge, "The body is over %d MiB. Send smaller batches.", jobviz.MaxBody>>20)
 }
 
 func plainBody(r *http.Request) (body io.Reader, err error) {

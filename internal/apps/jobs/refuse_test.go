@@ -5,9 +5,14 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/db/dbtest"
 	"github.com/kept-dev/kept/wire/jobviz"
@@ -26,41 +31,73 @@ func TestServedWithoutRedirect(t *testing.T) {
 	}
 }
 
+// badInputs are bodies that must not be taken, or not whole, and what the answer must say.
+func badInputs(t *testing.T) map[string]badInput {
+	one := func(event string) []byte { return []byte(`{"events":[` + event + `]}`) }
+	return map[string]badInput{
+		"broken JSON":       {[]byte(`{"events":[{"jobId":`), nil, 400, "cannot be read"},
+		"no events":         {[]byte(`{}`), nil, 400, "events"},
+		"empty":             {nil, nil, 400, "cannot be read"},
+		"a NUL":             {[]byte("{\"events\":[{\"jobId\":\"a\x00\"}]}"), nil, 400, "control character"},
+		"an escaped NUL":    {one(`{"jobId":"a\u0000","event":"active","timestamp":1772000000000}`), nil, 200, "NUL"},
+		"no key":            {[]byte(vectors), []string{"Authorization", ""}, 401, "API key"},
+		"wrong key":         {[]byte(vectors), []string{"Authorization", "Bearer nonsense123"}, 401, "API key"},
+		"key without scope": {[]byte(vectors), []string{"Authorization", "Bearer kept_read_only_key"}, 403, "scope ingest"},
+		"gzip bomb":         {bomb(t, gzipWriter, 200), []string{"Content-Encoding", "gzip"}, 413, "smaller batches"},
+		"not gzip":          {[]byte(vectors), []string{"Content-Encoding", "gzip"}, 400, "Content-Encoding"},
+		"unknown encoding":  {[]byte(vectors), []string{"Content-Encoding", "br"}, 400, "Content-Encoding"},
+		"100 levels":        {one(`{"jobId":"1","event":"active","timestamp":1772000000000,"data":{"input":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}}`), nil, 200, "nested deeper"},
+		"a million levels":  {one(`{"jobId":"1","event":"active","timestamp":1772000000000,"data":` + strings.Repeat("[", 1<<20)), nil, 400, "nested"},
+		"10 MB id":          {one(`{"jobId":"` + strings.Repeat("x", 10<<20) + `","event":"active","timestamp":1772000000000}`), nil, 200, "over the limit"},
+		"10 MB payload":     {one(`{"jobId":"1","event":"active","timestamp":1772000000000,"data":{"input":{"a":"` + strings.Repeat("x", 10<<20) + `"}}}`), nil, 200, "over the limit"},
+		"too large":         {bytes.Repeat([]byte(" "), jobviz.MaxBody+1), nil, 413, "smaller batches"},
+	}
+}
+
+type badInput struct {
+	body   []byte
+	header []string
+	status int
+	want   string
+}
+
+// bomb is a body of some kilobytes that unfolds to so many MiB. A gzip file is a row of members (RFC 1952, 2.2) and a
+// zstd file one of frames, so one is compressed and then repeated.
+func bomb(t *testing.T, writer func(io.Writer) io.WriteCloser, mib int) []byte {
+	t.Helper()
+	var member bytes.Buffer
+	w := writer(&member)
+	w.Write(bytes.Repeat([]byte(" "), 1<<20))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Repeat(member.Bytes(), mib)
+}
+
+func gzipWriter(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }
+
+func TestABombIsNotUnfolded(t *testing.T) {
+	t.Parallel()
+	for encoding, writer := range map[string]func(io.Writer) io.WriteCloser{
+		"gzip": gzipWriter,
+		"zstd": func(w io.Writer) io.WriteCloser { z, _ := zstd.NewWriter(w); return z },
+	} {
+		body := bomb(t, writer, 1000)
+		unread := bytes.NewReader(body)
+		r := httptest.NewRequest("POST", "/api/v1/events", unread)
+		r.Header.Set("Content-Encoding", encoding)
+		if _, err := readBody(r, nil); kernel.CodeOf(err) != kernel.TooLarge || unread.Len() < len(body)/2 {
+			t.Errorf("%s: %v with %d of %d bytes unread", encoding, err, unread.Len(), len(body))
+		}
+	}
+}
+
 func TestBadInputGetsAClearError(t *testing.T) {
 	t.Parallel()
+	inputs := badInputs(t)
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := serve(t, d)
-		one := func(event string) []byte { return []byte(`{"events":[` + event + `]}`) }
-		var bomb bytes.Buffer
-		zip := gzip.NewWriter(&bomb)
-		zeros := bytes.Repeat([]byte(" "), 1<<20)
-		for range 200 {
-			zip.Write(zeros)
-		}
-		zip.Close()
-		for name, c := range map[string]struct {
-			body   []byte
-			header []string
-			status int
-			want   string
-		}{
-			"broken JSON":       {[]byte(`{"events":[{"jobId":`), nil, 400, "cannot be read"},
-			"no events":         {[]byte(`{}`), nil, 400, "events"},
-			"empty":             {nil, nil, 400, "cannot be read"},
-			"a NUL":             {[]byte("{\"events\":[{\"jobId\":\"a\x00\"}]}"), nil, 400, "control character"},
-			"an escaped NUL":    {one(`{"jobId":"a\u0000","event":"active","timestamp":1772000000000}`), nil, 200, "NUL"},
-			"no key":            {[]byte(vectors), []string{"Authorization", ""}, 401, "API key"},
-			"wrong key":         {[]byte(vectors), []string{"Authorization", "Bearer nonsense123"}, 401, "API key"},
-			"key without scope": {[]byte(vectors), []string{"Authorization", "Bearer kept_read_only_key"}, 403, "scope ingest"},
-			"gzip bomb":         {bomb.Bytes(), []string{"Content-Encoding", "gzip"}, 413, "smaller batches"},
-			"not gzip":          {[]byte(vectors), []string{"Content-Encoding", "gzip"}, 400, "Content-Encoding"},
-			"unknown encoding":  {[]byte(vectors), []string{"Content-Encoding", "br"}, 400, "Content-Encoding"},
-			"100 levels":        {one(`{"jobId":"1","event":"active","timestamp":1772000000000,"data":{"input":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}}`), nil, 200, "nested deeper"},
-			"a million levels":  {one(`{"jobId":"1","event":"active","timestamp":1772000000000,"data":` + strings.Repeat("[", 1<<20)), nil, 400, "nested"},
-			"10 MB id":          {one(`{"jobId":"` + strings.Repeat("x", 10<<20) + `","event":"active","timestamp":1772000000000}`), nil, 200, "over the limit"},
-			"10 MB payload":     {one(`{"jobId":"1","event":"active","timestamp":1772000000000,"data":{"input":{"a":"` + strings.Repeat("x", 10<<20) + `"}}}`), nil, 200, "over the limit"},
-			"too large":         {bytes.Repeat([]byte(" "), jobviz.MaxBody+1), nil, 413, "smaller batches"},
-		} {
+		for name, c := range inputs {
 			a := s.do(t, "POST", "/api/v1/events", c.body, c.header...)
 			if a.status != c.status || !json.Valid(a.body) || !bytes.Contains(a.body, []byte(c.want)) {
 				t.Errorf("%s: %.300v", name, a)
