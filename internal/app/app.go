@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -273,7 +275,14 @@ func (a *App) BaseURL() string {
 	if a.cfg.BaseURL != "" {
 		return trimSlash(a.cfg.BaseURL)
 	}
-	return a.URL()
+	u, err := url.Parse(a.URL())
+	if err != nil {
+		return a.URL()
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.IsLoopback() {
+		u.Host = net.JoinHostPort("localhost", u.Port()) // browsers bind passkeys to names, not to addresses
+	}
+	return u.String()
 }
 
 func trimSlash(s string) string {

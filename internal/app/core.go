@@ -4,14 +4,18 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/kept-dev/kept/internal/core/access"
 	"github.com/kept-dev/kept/internal/core/audit"
+	"github.com/kept-dev/kept/internal/core/federation"
 	"github.com/kept-dev/kept/internal/core/identity"
 	"github.com/kept-dev/kept/internal/core/mail"
 	"github.com/kept-dev/kept/internal/core/privacy"
+	"github.com/kept-dev/kept/internal/core/proof"
+	"github.com/kept-dev/kept/internal/core/scim"
 	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/platform/queue"
@@ -24,6 +28,9 @@ type core struct {
 	identity   *identity.Module
 	workspaces *workspace.Module
 	access     *access.Module
+	proof      *proof.Module
+	federation *federation.Module
+	scim       *scim.Module
 	privacy    *privacy.Module
 }
 
@@ -38,13 +45,13 @@ func (a *App) buildCore() (err error) {
 		return err
 	}
 	if c.mail, err = mail.New(mail.Deps{
-		DB: a.control, UI: a.ui, Seal: a.keys.Instance(), Sender: sender, Types: identity.MailTypes(),
+		DB: a.control, UI: a.ui, Seal: a.keys.Instance(), Sender: sender, Types: mailTypes(),
 		From: a.mailFrom(), BaseURL: a.BaseURL(), Clock: a.clock, Logger: a.logger,
 	}); err != nil {
 		return err
 	}
 	if c.identity, err = identity.New(identity.Deps{
-		DB: a.control, UI: a.ui, Mail: c.mail, BaseURL: a.BaseURL(), ClosedSignUp: !a.canMail(), MailboxHref: a.mailboxHref(),
+		DB: a.control, UI: a.ui, Mail: c.mail, Seal: a.keys.Instance(), BaseURL: a.BaseURL(), ClosedSignUp: !a.canMail(), MailboxHref: a.mailboxHref(),
 		Clock: a.clock, Logger: a.logger,
 	}); err != nil {
 		return err
@@ -57,9 +64,17 @@ func (a *App) buildCore() (err error) {
 	}); err != nil {
 		return err
 	}
+	for _, build := range []func() error{a.buildProof, a.buildFederation, a.buildSCIM} {
+		if err := build(); err != nil {
+			return err
+		}
+	}
 	a.buildPrivacy()
 	return nil
 }
+
+// mailTypes are all kinds of mail that are ever sent.
+func mailTypes() []mail.Type { return slices.Concat(identity.MailTypes(), workspace.MailTypes()) }
 
 // buildPrivacy makes the privacy core. What it looks at is read when it looks, so that modules and routes that are made
 // after it are seen.

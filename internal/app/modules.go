@@ -62,6 +62,9 @@ func (a *App) buildModules(context.Context) (err error) {
 		{a.core.identity, a.control},
 		{a.core.workspaces, a.control},
 		{a.core.access, a.control},
+		{a.core.proof, a.control},
+		{a.core.federation, a.control},
+		{a.core.scim, a.control},
 		{a.core.privacy, a.control},
 	}
 	if a.appOn("jobs") {

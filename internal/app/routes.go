@@ -4,15 +4,18 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/platform/httpx/respond"
 )
 
-// apiKeyPrefix is how API keys begin, so that one that was put into a URL by mistake does not end up in the log.
-const apiKeyPrefix = "kept_"
+// secretPrefixes are how keys and people's tokens begin, so that one that was put into a URL by mistake does not end up
+// in the log: API keys, personal tokens, mobile access and mobile refresh.
+var secretPrefixes = []string{"kept_", "keptp_", "kepta_", "keptr_"}
 
 // buildMux makes the edge and registers everybody's routes.
 func (a *App) buildMux(context.Context) error {
@@ -22,8 +25,8 @@ func (a *App) buildMux(context.Context) error {
 	}
 	cfg := httpx.Config{
 		Limiter: a.limiter, Auth: a.core.access, AccessLog: a.requests, Metrics: a.metrics, Logger: a.logger, Clock: a.clock,
-		TrustedProxies: proxies, Secure: a.cfg.Secure(), SecretPrefixes: []string{apiKeyPrefix},
-		ErrorPage: a.errorPage, Audit: a.auditRefusal,
+		TrustedProxies: proxies, Secure: a.cfg.Secure(), SecretPrefixes: secretPrefixes,
+		ErrorPage: a.errorPage, Audit: a.auditOutcome, Allows: workspace.Allows,
 	}
 	if a.cfg.BaseURL != "" {
 		cfg.TrustedOrigins = []string{trimSlash(a.cfg.BaseURL)}
@@ -33,7 +36,7 @@ func (a *App) buildMux(context.Context) error {
 	}
 	for _, m := range a.modules {
 		if p, ok := m.Module.(router); ok {
-			if err := a.mux.Add(p.Routes()...); err != nil {
+			if err := a.mux.Add(a.routesOf(m.Module, p)...); err != nil {
 				return fmt.Errorf("module %s: %w", m.Name(), err)
 			}
 		}
@@ -46,6 +49,20 @@ func (a *App) buildMux(context.Context) error {
 		Description: "What a workspace's API keys may read and send. Lists are paged: pass next as cursor to go on.",
 	}, a.mux.Table())
 	return err
+}
+
+// routesOf are a module's routes. Those of an app are for members whose access includes it.
+func (a *App) routesOf(m Module, p router) []httpx.Route {
+	routes := p.Routes()
+	if !slices.Contains(appNames, m.Name()) {
+		return routes
+	}
+	for i := range routes {
+		if routes[i].Needs != "" {
+			routes[i].App = m.Name()
+		}
+	}
+	return routes
 }
 
 // routes are the server's own: probes, metrics and the description of the API.

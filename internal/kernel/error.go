@@ -16,6 +16,7 @@ const (
 	Unauthenticated Code = "unauthenticated"  // nobody is signed in, or the key is wrong
 	PaymentRequired Code = "payment_required" // the plan is the cause
 	Forbidden       Code = "forbidden"        // known, but not allowed
+	ProofNeeded     Code = "proof_needed"     // allowed, once the person has shown again who he is
 	NotFound        Code = "not_found"        // also what other workspaces' things look like
 	Conflict        Code = "conflict"         // it changed meanwhile, or exists already
 	TooLarge        Code = "too_large"        // over a stated limit

@@ -135,7 +135,7 @@ func (m *Module) Routes() []httpx.Route {
 
 func (m *Module) apiRoutes() []httpx.Route {
 	key := func(method, path string, h httpx.Handler, op *httpx.Operation) httpx.Route {
-		return httpx.Route{Method: method, Path: path, Handler: h, Access: httpx.APIKey, Scope: "read", Rate: httpx.RatePage, API: op}
+		return httpx.Route{Method: method, Path: path, Handler: h, Access: httpx.APIKey, Needs: httpx.MayView, Scope: "read", Rate: httpx.RatePage, API: op}
 	}
 	return []httpx.Route{
 		{Method: "POST", Path: "/api/v1/events", Handler: m.postEvents, Access: httpx.Handled, Rate: httpx.RateIngest, MaxBody: jobviz.MaxBody,

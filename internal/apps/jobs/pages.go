@@ -36,13 +36,13 @@ func (m *Module) buildPages() (err error) {
 // pageRoutes are the routes for people.
 func (m *Module) pageRoutes() []httpx.Route {
 	return []httpx.Route{
-		{Method: "GET", Path: pathList, Handler: m.listPage, Access: httpx.Member, Rate: httpx.RatePage},
-		{Method: "GET", Path: pathJob, Handler: m.jobPage, Access: httpx.Member, Rate: httpx.RatePage},
-		{Method: "GET", Path: pathQueues, Handler: m.queuesPage, Access: httpx.Member, Rate: httpx.RatePage},
-		{Method: "GET", Path: pathSettings, Handler: m.settingsPage, Access: httpx.Member, Rate: httpx.RatePage},
-		{Method: "POST", Path: pathSettings, Handler: m.changeSettings, Access: httpx.Owner, Rate: httpx.RateWrite,
+		{Method: "GET", Path: pathList, Handler: m.listPage, Access: httpx.Member, Needs: httpx.MayView, Rate: httpx.RatePage},
+		{Method: "GET", Path: pathJob, Handler: m.jobPage, Access: httpx.Member, Needs: httpx.MayView, Rate: httpx.RatePage},
+		{Method: "GET", Path: pathQueues, Handler: m.queuesPage, Access: httpx.Member, Needs: httpx.MayView, Rate: httpx.RatePage},
+		{Method: "GET", Path: pathSettings, Handler: m.settingsPage, Access: httpx.Member, Needs: httpx.MayView, Rate: httpx.RatePage},
+		{Method: "POST", Path: pathSettings, Handler: m.changeSettings, Access: httpx.Member, Needs: httpx.MayManage, Rate: httpx.RateWrite,
 			Audit: "job_settings.update", MaxBody: 64 << 10},
-		{Method: "GET", Path: pathLive, Handler: m.live, Access: httpx.Member, Rate: httpx.RateLive, Timeout: -1},
+		{Method: "GET", Path: pathLive, Handler: m.live, Access: httpx.Member, Needs: httpx.MayView, Rate: httpx.RateLive, Timeout: -1},
 	}
 }
 

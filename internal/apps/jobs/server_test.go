@@ -91,7 +91,7 @@ type keyAuth struct {
 }
 
 func (a keyAuth) Login(*http.Request) (httpx.Actor, error) { return httpx.Actor{}, nil }
-func (a keyAuth) Key(r *http.Request) (httpx.Actor, error) {
+func (a keyAuth) Bearer(r *http.Request) (httpx.Actor, error) {
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if token == "" {
 		return httpx.Actor{}, nil

@@ -126,7 +126,7 @@ type person struct{ w *world }
 func (person) Login(*http.Request) (httpx.Actor, error) {
 	return httpx.Actor{AccountID: "01arz3ndektsv4rrffq69g5faa", Email: "ada@example.com"}, nil
 }
-func (person) Key(*http.Request) (httpx.Actor, error) { return httpx.Actor{}, nil }
+func (person) Bearer(*http.Request) (httpx.Actor, error) { return httpx.Actor{}, nil }
 func (p person) Membership(_ context.Context, a httpx.Actor, ws kernel.WorkspaceID) (httpx.Actor, error) {
 	if ws != testWS {
 		return a, kernel.Errorf(kernel.NotFound, "There is no such workspace.")

@@ -40,7 +40,7 @@ func TestKeyIsShownOnce(t *testing.T) {
 		}
 		b.Get(path).Is(200, "orders worker", key[:12], "ingest", "ann@example.org").Lacks(key)
 		s.FindNowhere(t, key)
-		actor, err := s.Access.Key(bearer(key))
+		actor, err := s.Access.Bearer(bearer(key))
 		if err != nil || actor.WorkspaceID != ws || len(actor.Scopes) != 1 || actor.Scopes[0] != "ingest" || actor.KeyID == "" {
 			t.Errorf("%+v, %v", actor, err)
 		}
@@ -93,7 +93,7 @@ func TestRevokedKeyStopsAtOnce(t *testing.T) {
 		_, ws, key := s.Owner(t, owner, "W")
 		other := s.Beside(t) // another process
 		for _, x := range []*accesstest.Stack{s, other} {
-			if _, err := x.Access.Key(bearer(key)); err != nil {
+			if _, err := x.Access.Bearer(bearer(key)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -105,11 +105,11 @@ func TestRevokedKeyStopsAtOnce(t *testing.T) {
 		path := accesstest.Settings(ws) + "/api-keys"
 		b.Get(path+"/"+string(keys[0].ID)+"/revoke").Is(200, "Revoke kept setup?", keys[0].Prefix)
 		b.Post(path + "/" + string(keys[0].ID) + "/revoke").To(path + "?done=revoked")
-		if _, err := s.Access.Key(bearer(key)); kernel.CodeOf(err) != kernel.Unauthenticated {
+		if _, err := s.Access.Bearer(bearer(key)); kernel.CodeOf(err) != kernel.Unauthenticated {
 			t.Errorf("here: %v", err)
 		}
 		s.Clock.Add(5 * time.Second)
-		if _, err := other.Access.Key(bearer(key)); kernel.CodeOf(err) != kernel.Unauthenticated {
+		if _, err := other.Access.Bearer(bearer(key)); kernel.CodeOf(err) != kernel.Unauthenticated {
 			t.Errorf("elsewhere after 5 s: %v", err)
 		}
 		b.Get(path).Is(200, "revoked").Lacks(path + "/" + string(keys[0].ID) + "/revoke")
@@ -147,16 +147,16 @@ func TestWrongKeysAreUnauthenticated(t *testing.T) {
 		} {
 			r := bearer("")
 			r.Header.Set("Authorization", header)
-			if a, err := s.Access.Key(r); kernel.CodeOf(err) != kernel.Unauthenticated || !a.Anonymous() {
+			if a, err := s.Access.Bearer(r); kernel.CodeOf(err) != kernel.Unauthenticated || !a.Anonymous() {
 				t.Errorf("%s: %+v, %v", name, a, err)
 			}
 		}
-		if a, err := s.Access.Key(bearer("")); err != nil || !a.Anonymous() {
+		if a, err := s.Access.Bearer(bearer("")); err != nil || !a.Anonymous() {
 			t.Errorf("no header: %+v, %v", a, err)
 		}
 		r := bearer("")
 		r.Header.Set("Authorization", "bearer  "+key)
-		if _, err := s.Access.Key(r); err != nil {
+		if _, err := s.Access.Bearer(r); err != nil {
 			t.Errorf("small letters and two spaces: %v", err)
 		}
 	})
@@ -222,7 +222,7 @@ func TestLastUsedIsCoarse(t *testing.T) {
 			return keys[0].LastUsedAt
 		}
 		for range 100 {
-			if _, err := s.Access.Key(bearer(key)); err != nil {
+			if _, err := s.Access.Bearer(bearer(key)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -236,14 +236,14 @@ func TestLastUsedIsCoarse(t *testing.T) {
 			t.Errorf("last used %s", used())
 		}
 		s.Clock.Add(10 * time.Second)
-		if _, err := s.Access.Key(bearer(key)); err != nil {
+		if _, err := s.Access.Bearer(bearer(key)); err != nil {
 			t.Fatal(err)
 		}
 		if n := s.Access.Pending(); n != 0 {
 			t.Errorf("%d uses noted within the step", n)
 		}
 		s.Clock.Add(30 * time.Second)
-		if _, err := s.Access.Key(bearer(key)); err != nil {
+		if _, err := s.Access.Bearer(bearer(key)); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Access.Stop(t.Context()); err != nil { // never started
@@ -279,7 +279,7 @@ func TestSetup(t *testing.T) {
 		if err != nil || !first.Created {
 			t.Fatalf("%+v, %v", first, err)
 		}
-		actor, err := s.Access.Key(bearer(first.APIKey))
+		actor, err := s.Access.Bearer(bearer(first.APIKey))
 		if err != nil || actor.WorkspaceID != first.WorkspaceID || strings.Join(actor.Scopes, " ") != "ingest read" {
 			t.Errorf("%+v, %v", actor, err)
 		}
@@ -287,7 +287,7 @@ func TestSetup(t *testing.T) {
 		if err != nil || again.Created || again.AccountID != first.AccountID || again.WorkspaceID != first.WorkspaceID || again.APIKey == first.APIKey {
 			t.Errorf("the second time: %+v, %v", again, err)
 		}
-		if _, err := s.Access.Key(bearer(first.APIKey)); err != nil {
+		if _, err := s.Access.Bearer(bearer(first.APIKey)); err != nil {
 			t.Errorf("the first key: %v", err)
 		}
 		in.Workspace = "Other"
@@ -317,7 +317,7 @@ func TestErasedWorkspaceTakesItsKeysAlong(t *testing.T) {
 		_, kept, _ := s.Owner(t, stranger, "E")
 		b := s.Browser(t, "192.0.2.1").SignIn(owner)
 		b.Get(accesstest.Settings(ws)).Is(200)
-		if _, err := s.Access.Key(bearer(key)); err != nil {
+		if _, err := s.Access.Bearer(bearer(key)); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range s.Workspaces.Collections() {
@@ -327,7 +327,7 @@ func TestErasedWorkspaceTakesItsKeysAlong(t *testing.T) {
 				}
 			}
 		}
-		if _, err := s.Access.Key(bearer(key)); kernel.CodeOf(err) != kernel.Unauthenticated {
+		if _, err := s.Access.Bearer(bearer(key)); kernel.CodeOf(err) != kernel.Unauthenticated {
 			t.Errorf("the key still works: %v", err)
 		}
 		b.Get(accesstest.Settings(ws)).Is(404)
@@ -372,7 +372,7 @@ func TestMembershipNeedsTheRoute(t *testing.T) {
 	t.Parallel()
 	s := accesstest.New(t, dbtest.SQLite(t))
 	for _, r := range s.Mux.Table() {
-		if strings.Contains(r.Path, "{ws}") && r.Access != httpx.Member && r.Access != httpx.Owner {
+		if strings.Contains(r.Path, "{ws}") && r.Access != httpx.Member {
 			t.Errorf("%s %s is %s", r.Method, r.Path, r.Access)
 		}
 	}
@@ -385,7 +385,7 @@ func BenchmarkKey(b *testing.B) {
 	r := bearer(key)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := s.Access.Key(r); err != nil {
+		if _, err := s.Access.Bearer(r); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -55,8 +55,8 @@ func (m *Module) Membership(ctx context.Context, a httpx.Actor, ws kernel.Worksp
 	return a, nil
 }
 
-// Key is who the bearer token belongs to. No token is the zero Actor; a wrong one is Unauthenticated.
-func (m *Module) Key(r *http.Request) (httpx.Actor, error) {
+// Bearer is who the bearer token belongs to. No token is the zero Actor; a wrong one is Unauthenticated.
+func (m *Module) Bearer(r *http.Request) (httpx.Actor, error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
 		return httpx.Actor{}, nil

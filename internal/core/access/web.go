@@ -22,10 +22,10 @@ const pathKeys = "/w/{ws}/settings/api-keys"
 // Routes is the module's part of the route table.
 func (m *Module) Routes() []httpx.Route {
 	return []httpx.Route{
-		{Method: "GET", Path: pathKeys, Handler: m.keysPage, Access: httpx.Member, Rate: httpx.RatePage},
-		{Method: "POST", Path: pathKeys, Handler: m.create, Access: httpx.Owner, Rate: httpx.RateWrite, Audit: "api_key.create", MaxBody: 64 << 10},
-		{Method: "GET", Path: pathKeys + "/{id}/revoke", Handler: m.revokePage, Access: httpx.Owner, Rate: httpx.RatePage},
-		{Method: "POST", Path: pathKeys + "/{id}/revoke", Handler: m.revoke, Access: httpx.Owner, Rate: httpx.RateWrite, Audit: "api_key.revoke", MaxBody: 64 << 10},
+		{Method: "GET", Path: pathKeys, Handler: m.keysPage, Access: httpx.Member, Needs: httpx.MayManage, Rate: httpx.RatePage},
+		{Method: "POST", Path: pathKeys, Handler: m.create, Access: httpx.Member, Needs: httpx.MayManage, Rate: httpx.RateWrite, Audit: "api_key.create", MaxBody: 64 << 10},
+		{Method: "GET", Path: pathKeys + "/{id}/revoke", Handler: m.revokePage, Access: httpx.Member, Needs: httpx.MayManage, Rate: httpx.RatePage},
+		{Method: "POST", Path: pathKeys + "/{id}/revoke", Handler: m.revoke, Access: httpx.Member, Needs: httpx.MayManage, Rate: httpx.RateWrite, Audit: "api_key.revoke", MaxBody: 64 << 10},
 	}
 }
 

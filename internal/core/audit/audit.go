@@ -102,6 +102,7 @@ func Record(ctx context.Context, tx *db.Tx, e Event) error {
 	if err := insertLine(ctx, tx, l); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
+	httpx.Audited(ctx)
 	return nil
 }
 

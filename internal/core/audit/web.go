@@ -21,8 +21,8 @@ var templates embed.FS
 // Routes is the module's part of the route table.
 func (m *Module) Routes() []httpx.Route {
 	return []httpx.Route{
-		{Method: "GET", Path: "/w/{ws}/settings/audit", Handler: m.page, Access: httpx.Owner, Rate: httpx.RatePage},
-		{Method: "GET", Path: "/w/{ws}/settings/audit.json", Handler: m.download, Access: httpx.Owner, Rate: httpx.RatePage, Timeout: -1},
+		{Method: "GET", Path: "/w/{ws}/settings/audit", Handler: m.page, Access: httpx.Member, Needs: httpx.MayAudit, Rate: httpx.RatePage},
+		{Method: "GET", Path: "/w/{ws}/settings/audit.json", Handler: m.download, Access: httpx.Member, Needs: httpx.MayAudit, Rate: httpx.RatePage, Timeout: -1},
 	}
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/kept-dev/kept/internal/core/mail"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
+	"github.com/kept-dev/kept/internal/platform/seal"
 	"github.com/kept-dev/kept/internal/ui"
 )
 
@@ -50,10 +51,11 @@ type Deps struct {
 	DB           *db.DB
 	UI           *ui.UI // nil: no pages
 	Mail         Mailer
-	BaseURL      string // where mailed links lead, "https://kept.example"
-	ClosedSignUp bool   // nobody can sign up; accounts come from `kept setup`
-	MailboxHref  string // where mail can be read in a demo; empty: in one's inbox
-	Start        string // where to go after signing in; "/" when empty
+	Seal         *seal.Box // seals the data of unfinished flows
+	BaseURL      string    // where mailed links lead, "https://kept.example"
+	ClosedSignUp bool      // nobody can sign up; accounts come from `kept setup`
+	MailboxHref  string    // where mail can be read in a demo; empty: in one's inbox
+	Start        string    // where to go after signing in; "/" when empty
 	Clock        kernel.Clock
 	Logger       *slog.Logger
 }

@@ -230,7 +230,7 @@ func checkIsolation(_ context.Context, in *Inspection) (Result, error) {
 		case r.Access == "":
 			f.bad("%s does not say who may use it", routeName(r))
 		case !strings.Contains(r.Path, "{ws}"):
-		case !slices.Contains([]httpx.Access{httpx.Member, httpx.Owner, httpx.APIKey, httpx.Handled}, r.Access):
+		case !slices.Contains([]httpx.Access{httpx.Member, httpx.APIKey, httpx.Handled}, r.Access):
 			f.bad("%s is about a workspace and does not ask for membership", routeName(r))
 		}
 	}

@@ -147,11 +147,11 @@ func (w *world) count(t *testing.T, table string, ws kernel.WorkspaceID) (n int6
 func worldRoutes() []httpx.Route {
 	return []httpx.Route{
 		{Method: "GET", Path: "/healthz", Access: httpx.Localhost, Rate: httpx.RateNone},
-		{Method: "GET", Path: "/w/{ws}/jobs", Access: httpx.Member, Rate: httpx.RatePage},
-		{Method: "POST", Path: "/w/{ws}/keys", Access: httpx.Owner, Rate: httpx.RateWrite, Audit: "api_key.create"},
+		{Method: "GET", Path: "/w/{ws}/jobs", Access: httpx.Member, Needs: httpx.MayView, Rate: httpx.RatePage},
+		{Method: "POST", Path: "/w/{ws}/keys", Access: httpx.Member, Needs: httpx.MayManage, Rate: httpx.RateWrite, Audit: "api_key.create"},
 		{Method: "POST", Path: "/sign-in", Access: httpx.Public, Rate: httpx.RateAuth, Audit: "login.create"},
 		{Method: "GET", Path: "/reset/{token}", Access: httpx.Public, Rate: httpx.RateAuth, Secrets: []string{"token"}},
-		{Method: "POST", Path: "/api/v1/events", Access: httpx.APIKey, Scope: "ingest", Rate: httpx.RateIngest, NoAudit: "counted"},
+		{Method: "POST", Path: "/api/v1/events", Access: httpx.APIKey, Needs: httpx.MayChange, Scope: "ingest", Rate: httpx.RateIngest, NoAudit: "counted"},
 	}
 }
 

@@ -23,9 +23,9 @@ func (m *Module) Routes() []httpx.Route {
 		{Method: "GET", Path: "/workspaces", Handler: m.chooser, Access: httpx.SignedIn, Rate: httpx.RatePage},
 		{Method: "GET", Path: "/workspaces/new", Handler: m.newPage, Access: httpx.SignedIn, Rate: httpx.RatePage},
 		{Method: "POST", Path: "/workspaces", Handler: m.create, Access: httpx.SignedIn, Rate: httpx.RateWrite, Audit: "workspace.create", MaxBody: 64 << 10},
-		{Method: "GET", Path: "/w/{ws}", Handler: m.home, Access: httpx.Member, Rate: httpx.RatePage},
-		{Method: "GET", Path: "/w/{ws}/settings", Handler: m.settings, Access: httpx.Member, Rate: httpx.RatePage},
-		{Method: "POST", Path: "/w/{ws}/settings", Handler: m.rename, Access: httpx.Owner, Rate: httpx.RateWrite, Audit: "workspace.rename", MaxBody: 64 << 10},
+		{Method: "GET", Path: "/w/{ws}", Handler: m.home, Access: httpx.Member, Needs: httpx.MayBelong, Rate: httpx.RatePage},
+		{Method: "GET", Path: "/w/{ws}/settings", Handler: m.settings, Access: httpx.Member, Needs: httpx.MayBelong, Rate: httpx.RatePage},
+		{Method: "POST", Path: "/w/{ws}/settings", Handler: m.rename, Access: httpx.Member, Needs: httpx.MayManage, Rate: httpx.RateWrite, Audit: "workspace.rename", MaxBody: 64 << 10},
 	}
 }
 

@@ -19,12 +19,6 @@ import (
 	"github.com/kept-dev/kept/internal/ui"
 )
 
-// The roles. The edge knows owners from members; finer rights are the services'.
-const (
-	RoleOwner  = "owner"
-	RoleMember = "member"
-)
-
 const (
 	maxName       = 60 // characters
 	maxWorkspaces = 50 // that one person may be a member of

@@ -8,8 +8,9 @@ import (
 )
 
 var (
-	accesses    = []Access{Public, SignedIn, Member, Owner, APIKey, Handled, Localhost}
+	accesses    = []Access{Public, SignedIn, Member, APIKey, Person, Handled, Localhost}
 	rateClasses = []RateClass{RatePage, RateWrite, RateAuth, RateMail, RateIngest, RateLive, RateNone}
+	permissions = []Permission{MayBelong, MayView, MayChange, MayManage, MayAudit, MayBill, MayOwn}
 	methods     = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 )
 
@@ -30,10 +31,18 @@ func (m *Mux) check(r Route) error {
 		return errors.New("it changes state: name its audit action, or say in NoAudit why there is none (SEC-6)")
 	case r.Audit != "" && r.NoAudit != "":
 		return errors.New("it has both Audit and NoAudit")
-	case (r.Access == APIKey) != (r.Scope != ""):
-		return errors.New("an API key route names its scope, and no other does")
-	case (r.Access == Member || r.Access == Owner) && !hasWildcard(r.Path, "ws"):
-		return errors.New("member and owner routes have {ws} in their path")
+	case (r.Access == APIKey || r.Access == Person) != (r.Scope != ""):
+		return errors.New("a route for keys or tokens names its scope, and no other does")
+	case (r.Access == Member || r.Access == APIKey) != (r.Needs != ""):
+		return errors.New("a route of a workspace says what it needs, and no other does")
+	case r.Needs != "" && !slices.Contains(permissions, r.Needs):
+		return fmt.Errorf("it needs %q, which is not a permission", r.Needs)
+	case r.App != "" && r.Needs == "":
+		return errors.New("only a route of a workspace belongs to an app")
+	case r.StepUp && r.Access != SignedIn && r.Access != Member:
+		return errors.New("only a person at a browser can be asked for a proof")
+	case r.Access == Member && !hasWildcard(r.Path, "ws"):
+		return errors.New("member routes have {ws} in their path")
 	case r.AnyPrefix && strings.ContainsAny(r.Path, "{}"):
 		return errors.New("a path with wildcards cannot be served under any prefix")
 	case strings.HasPrefix(r.Path, "/api/") && r.API == nil:

@@ -20,7 +20,7 @@ type entry struct {
 
 func (m *Mux) newEntry(r Route) *entry {
 	e := &entry{Route: r, mux: m, headers: pageHeaders(m.cfg.Secure)}
-	e.browser = r.Access == Public || r.Access == SignedIn || r.Access == Member || r.Access == Owner
+	e.browser = r.Access == Public || r.Access == SignedIn || r.Access == Member
 	if r.Rate == RateIngest {
 		e.headers = machineHeaders
 	}
@@ -86,7 +86,7 @@ func (e *entry) answer(x *exchange, w http.ResponseWriter, r *http.Request) erro
 			return kernel.Wrap(err, kernel.Forbidden, "This form was sent from another site. Open the page here and try again.")
 		}
 	}
-	if e.Access != APIKey { // a key has its own limit, see authKey
+	if e.Access != APIKey && e.Access != Person { // a key has its own limit, see authBearer
 		if err := e.mux.cfg.Limiter.TakeAddr(e.Rate, x.client); err != nil {
 			return err
 		}
@@ -97,6 +97,9 @@ func (e *entry) answer(x *exchange, w http.ResponseWriter, r *http.Request) erro
 	done, err := e.authorize(x, w, r)
 	if done || err != nil {
 		return err
+	}
+	if e.browser && !x.actor.Anonymous() && w.Header().Get("Cache-Control") == "" {
+		w.Header().Set("Cache-Control", "no-store") // what a person sees stays out of shared disks
 	}
 	return e.Handler(w, r)
 }
@@ -145,7 +148,7 @@ func (x *exchange) unwritten() int {
 }
 
 func (x *exchange) outcome() Outcome {
-	o := Outcome{Status: x.status, At: x.start, Actor: x.actor}
+	o := Outcome{Status: x.status, At: x.start, Actor: x.actor, Recorded: x.recorded.Load()}
 	if x.err != nil {
 		o.Code = x.err.Code
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/kept-dev/kept/internal/kernel"
@@ -27,6 +28,8 @@ type exchange struct {
 	begun  bool // the handler has written something, be it only into the compressor's buffer
 	bytes  int64
 	err    *kernel.Error // why the answer is an error
+
+	recorded atomic.Bool // see Audited
 }
 
 type exchangeKey struct{}
@@ -83,6 +86,14 @@ func ClientIP(ctx context.Context) netip.Addr {
 		return x.client
 	}
 	return netip.Addr{}
+}
+
+// Audited notes that an audit event was written for the request that ctx belongs to: the edge, which sees to it that
+// each change leaves one, need not.
+func Audited(ctx context.Context) {
+	if x := exchangeOf(ctx); x != nil {
+		x.recorded.Store(true)
+	}
 }
 
 // WriteHeader notes the status on its way to the client.

@@ -28,7 +28,7 @@ func failing(path string, err error) Route {
 func TestEveryCodeHasItsStatus(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[kernel.Code]int{
-		kernel.Malformed: 400, kernel.Unauthenticated: 401, kernel.PaymentRequired: 402, kernel.Forbidden: 403,
+		kernel.Malformed: 400, kernel.Unauthenticated: 401, kernel.PaymentRequired: 402, kernel.Forbidden: 403, kernel.ProofNeeded: 403,
 		kernel.NotFound: 404, kernel.Conflict: 409, kernel.TooLarge: 413, kernel.Invalid: 422, kernel.Limited: 429,
 		kernel.Internal: 500, kernel.Unavailable: 503,
 	} {

@@ -41,10 +41,15 @@ func TestCrossSitePostIsRefused(t *testing.T) {
 
 func TestAccess(t *testing.T) {
 	t.Parallel()
-	route := func(access Access, path string) Route {
-		return Route{Method: "GET", Path: path, Handler: ok, Access: access, Rate: RatePage}
+	route := func(access Access, needs Permission, path string) Route {
+		return Route{Method: "GET", Path: path, Handler: ok, Access: access, Needs: needs, Rate: RatePage}
 	}
-	f := setup(t, nil, page, readAPI, route(SignedIn, "/me"), route(Member, "/w/{ws}/jobs"), route(Owner, "/w/{ws}/keys"))
+	inApp := route(Member, MayView, "/w/{ws}/other")
+	inApp.App = "other"
+	me := route(Person, "", "/api/v1/me")
+	me.Scope, me.API = "read", readAPI.API
+	f := setup(t, nil, page, readAPI, me, inApp, route(SignedIn, "", "/me"), route(Member, MayView, "/w/{ws}/jobs"),
+		route(Member, MayOwn, "/w/{ws}/keys"))
 	const html = "Accept: text/html"
 	tests := []struct {
 		path, who string
@@ -59,12 +64,56 @@ func TestAccess(t *testing.T) {
 		{"/w/" + workspaceA + "/keys", asStranger, 404},
 		{"/api/v1/things", asOwner, 401}, {"/api/v1/things", "Authorization: Bearer reader", 200},
 		{"/api/v1/things", "Authorization: Bearer sender", 403}, {"/api/v1/things", "Authorization: Bearer wrong", 401},
+		{"/w/" + workspaceA + "/other", asMember, 403}, {"/w/" + workspaceA + "/other", asOwner, 200},
+		{"/api/v1/me", "Authorization: Bearer reader", 401}, {"/api/v1/me", "Authorization: Bearer member", 200},
+		{"/api/v1/me", asOwner, 401}, {"/api/v1/things", "Authorization: Bearer member", 400},
 	}
 	for _, test := range tests {
 		if w := f.do("GET", test.path, "", test.who); w.Code != test.want {
 			t.Errorf("%s as %s: %d, want %d", test.path, test.who, w.Code, test.want)
 		}
 	}
+}
+
+// TestPeoplesTokens sees that a token may in a workspace what its person may there, and nothing elsewhere.
+func TestPeoplesTokens(t *testing.T) {
+	t.Parallel()
+	owners := readAPI
+	owners.Path, owners.Needs = "/api/v1/owners", MayOwn
+	f := setup(t, nil, readAPI, owners)
+	for _, test := range []struct {
+		path, token, ws string
+		want            int
+	}{
+		{"/api/v1/things", "member", workspaceA, 200}, {"/api/v1/things", "member", workspaceB, 404},
+		{"/api/v1/things", "member", "nonsense", 404}, {"/api/v1/owners", "member", workspaceA, 403},
+		{"/api/v1/things", "stranger", workspaceA, 404},
+	} {
+		w := f.do("GET", test.path, "", "Authorization: Bearer "+test.token, WorkspaceHeader+": "+test.ws)
+		if w.Code != test.want {
+			t.Errorf("%s with %s's token in %s: %d, want %d", test.path, test.token, test.ws, w.Code, test.want)
+		}
+	}
+}
+
+func TestStepUpAsksForAProof(t *testing.T) {
+	t.Parallel()
+	careful := Route{Method: "GET", Path: "/me/delete", Handler: ok, Access: SignedIn, Rate: RatePage, StepUp: true}
+	f := setup(t, nil, careful)
+	w := f.do("GET", "/me/delete?x=1", "", asOwner)
+	if wantStatus(t, w, 303); w.Header().Get("Location") != "/account/prove?next=%2Fme%2Fdelete%3Fx%3D1" {
+		t.Errorf("it leads to %q", w.Header().Get("Location"))
+	}
+	w = f.do("GET", "/me/delete", "", asOwner, "Accept: application/json")
+	if wantStatus(t, w, 403); !strings.Contains(w.Body.String(), "proof_needed") {
+		t.Errorf("a program is told %s", w.Body)
+	}
+	if w = f.do("GET", "/me/delete", "", "HX-Request: true", asOwner); w.Header().Get("Hx-Redirect") == "" {
+		t.Error("a fragment is not sent to the proof")
+	}
+	wantStatus(t, f.do("GET", "/me/delete", "", asProved), 200)
+	f.now = f.now.Add(DefaultFresh)
+	wantStatus(t, f.do("GET", "/me/delete", "", asProved), 303)
 }
 
 func TestSignInRedirect(t *testing.T) {

@@ -26,6 +26,7 @@ func pageHeaders(secure bool) []header {
 	out := []header{
 		newHeader("X-Content-Type-Options", "nosniff"),
 		newHeader("Content-Security-Policy", contentPolicy),
+		newHeader("X-Frame-Options", "DENY"),
 		newHeader("Referrer-Policy", "same-origin"),
 		newHeader("Cross-Origin-Opener-Policy", "same-origin"),
 		newHeader("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),

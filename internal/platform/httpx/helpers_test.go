@@ -21,6 +21,8 @@ const (
 	workspaceB = "01arz3ndektsv4rrffq69g5fbb"
 )
 
+var start = time.UnixMilli(1_772_000_000_000)
+
 // fakeAuth knows three people by cookie and two keys by bearer token.
 type fakeAuth struct{}
 
@@ -28,16 +30,21 @@ func (fakeAuth) Login(r *http.Request) (Actor, error) {
 	switch name := SessionToken(r); name {
 	case "owner", "member", "stranger":
 		return Actor{AccountID: kernel.AccountID(name)}, nil
+	case "proved":
+		return Actor{AccountID: "owner", ProvedAt: start.Add(-time.Second)}, nil
 	}
 	return Actor{}, nil
 }
 
-func (fakeAuth) Key(r *http.Request) (Actor, error) {
+func (fakeAuth) Bearer(r *http.Request) (Actor, error) {
 	switch r.Header.Get("Authorization") {
 	case "":
 		return Actor{}, nil
 	case "Bearer reader":
 		return Actor{KeyID: "reader", WorkspaceID: workspaceA, Scopes: []string{"read"}}, nil
+	case "Bearer member", "Bearer stranger":
+		name := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		return Actor{AccountID: kernel.AccountID(name), TokenID: "token", Scopes: []string{"read"}}, nil
 	case "Bearer sender":
 		return Actor{KeyID: "sender", WorkspaceID: workspaceA, Scopes: []string{"ingest"}}, nil
 	}
@@ -49,6 +56,9 @@ func (fakeAuth) Membership(_ context.Context, a Actor, ws kernel.WorkspaceID) (A
 		return Actor{}, kernel.Errorf(kernel.NotFound, "There is nothing at this address.")
 	}
 	a.WorkspaceID, a.Role = ws, string(a.AccountID)
+	if a.Role == "member" {
+		a.Apps = []string{"jobs"}
+	}
 	return a, nil
 }
 
@@ -86,10 +96,10 @@ func (b *lockedBuffer) String() string {
 func setup(t testing.TB, change func(*Config), routes ...Route) *fixture {
 	t.Helper()
 	f := &fixture{
-		log: &memoryLog{make(chan Entry, 1000)}, output: &lockedBuffer{}, now: time.UnixMilli(1_772_000_000_000),
+		log: &memoryLog{make(chan Entry, 1000)}, output: &lockedBuffer{}, now: start,
 	}
 	cfg := Config{
-		Auth: fakeAuth{}, AccessLog: f.log, Logger: slog.New(slog.NewTextHandler(f.output, nil)),
+		Auth: fakeAuth{}, Allows: func(role string, p Permission) bool { return role == "owner" || p == MayView }, AccessLog: f.log, Logger: slog.New(slog.NewTextHandler(f.output, nil)),
 		Clock: func() time.Time { return f.now },
 		ErrorPage: func(w http.ResponseWriter, _ *http.Request, status int, e *kernel.Error, id string) {
 			_ = respond.HTML(w, status, func(out io.Writer) error {
@@ -143,7 +153,7 @@ var (
 		MaxBody: 16 << 20, AnyPrefix: true, API: &Operation{Summary: "Report.", Responses: map[int]any{200: nil}},
 	}
 	readAPI = Route{
-		Method: "GET", Path: "/api/v1/things", Handler: ok, Access: APIKey, Scope: "read", Rate: RatePage,
+		Method: "GET", Path: "/api/v1/things", Handler: ok, Access: APIKey, Needs: MayView, Scope: "read", Rate: RatePage,
 		API: &Operation{Summary: "Things.", Responses: map[int]any{200: nil}},
 	}
 )
@@ -152,6 +162,7 @@ const (
 	asOwner    = "Cookie: kept_session=owner"
 	asMember   = "Cookie: kept_session=member"
 	asStranger = "Cookie: kept_session=stranger"
+	asProved   = "Cookie: kept_session=proved"
 )
 
 func wantStatus(t *testing.T, w *httptest.ResponseRecorder, status int) {

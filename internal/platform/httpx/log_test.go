@@ -42,7 +42,7 @@ func TestSecretsAreRedactedInTheAccessLog(t *testing.T) {
 
 func TestLogEntryKnowsWho(t *testing.T) {
 	t.Parallel()
-	jobs := Route{Method: "GET", Path: "/w/{ws}/jobs", Handler: ok, Access: Member, Rate: RatePage}
+	jobs := Route{Method: "GET", Path: "/w/{ws}/jobs", Handler: ok, Access: Member, Needs: MayView, Rate: RatePage}
 	f := setup(t, nil, jobs, readAPI)
 	f.do("GET", "/w/"+workspaceA+"/jobs", "", asMember)
 	if e := <-f.log.entries; e.AccountID != "member" || e.WorkspaceID != workspaceA || e.Bytes != 2 || e.Status != http.StatusOK {

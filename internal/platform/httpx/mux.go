@@ -17,6 +17,7 @@ import (
 const (
 	DefaultMaxBody = 1 << 20          // bytes
 	DefaultTimeout = 30 * time.Second // of a handler
+	DefaultFresh   = 10 * time.Minute // of a proof of identity
 )
 
 // Config is what a Mux needs. The zero value of each field is a working default, except that without an Authenticator
@@ -33,6 +34,10 @@ type Config struct {
 	SecretPrefixes []string       // how keys begin; a word with one and 16 more characters is redacted wherever it stands in a logged URL
 	Secure         bool           // people reach the server over TLS even if a proxy ends it: HSTS, Secure cookies
 
+	Allows    func(role string, p Permission) bool // nil: no role may do anything
+	Fresh     time.Duration                        // how long a proof of identity lasts for Route.StepUp; 0 is DefaultFresh
+	ProvePath string                               // the page where a person proves who he is; empty is /account/prove
+
 	// ErrorPage answers an error for somebody who reads pages. Nil: plain text.
 	ErrorPage func(w http.ResponseWriter, r *http.Request, status int, e *kernel.Error, requestID string)
 	// Audit is called after each request on a route with an audit action, whatever its outcome.
@@ -45,6 +50,8 @@ type Outcome struct {
 	Code   kernel.Code // of the error; empty when there was none
 	At     time.Time   // when the request began
 	Actor  Actor       // who made it; zero when it was refused before that was known
+
+	Recorded bool // the handler wrote an audit event by itself; see Audited
 }
 
 // Mux is the server's route table and the edge in front of it.
@@ -76,6 +83,15 @@ func NewMux(cfg Config) (*Mux, error) {
 	}
 	if cfg.ErrorPage == nil {
 		cfg.ErrorPage = plainError
+	}
+	if cfg.Allows == nil {
+		cfg.Allows = func(string, Permission) bool { return false }
+	}
+	if cfg.Fresh == 0 {
+		cfg.Fresh = DefaultFresh
+	}
+	if cfg.ProvePath == "" {
+		cfg.ProvePath = "/account/prove"
 	}
 	m := &Mux{cfg: cfg, mux: http.NewServeMux(), crossSite: http.NewCrossOriginProtection()}
 	m.streams, m.endStream = context.WithCancel(context.Background())

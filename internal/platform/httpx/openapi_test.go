@@ -33,7 +33,7 @@ func TestOpenAPI(t *testing.T) {
 	t.Parallel()
 	_ = thing{private: 1}.private
 	routes := []Route{page, {
-		Method: "GET", Path: "/api/v1/things/{id}/{rest...}", Handler: ok, Access: APIKey, Scope: "read", Rate: RatePage,
+		Method: "GET", Path: "/api/v1/things/{id}/{rest...}", Handler: ok, Access: APIKey, Needs: MayView, Scope: "read", Rate: RatePage,
 		API: &Operation{
 			Summary: "One thing.", Responses: map[int]any{200: thing{}, 204: nil},
 			Query: []Param{{Name: "limit", Schema: "integer", Description: "At most so many."}, {Name: "state", Enum: []string{"a", "b"}}},

@@ -3,6 +3,7 @@ package httpx
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/kept-dev/kept/internal/kernel"
@@ -19,11 +20,25 @@ type Access string
 const (
 	Public    Access = "public"    // anybody
 	SignedIn  Access = "signed_in" // an account with a login
-	Member    Access = "member"    // a member of the workspace in the path's {ws}; others see 404
-	Owner     Access = "owner"     // an owner of the workspace in the path's {ws}; other members see 403
-	APIKey    Access = "api_key"   // a workspace's key with Route.Scope, as Authorization: Bearer
+	Member    Access = "member"    // a member of the workspace in the path's {ws} with Route.Needs; strangers see 404
+	APIKey    Access = "api_key"   // a workspace's key, or a person's token, with Route.Scope, as Authorization: Bearer
+	Person    Access = "person"    // a person's token with Route.Scope, for what belongs to no workspace
 	Handled   Access = "handled"   // the handler checks by itself (a peer's protocol wants its own error shape)
 	Localhost Access = "localhost" // probes and metrics: anybody who can reach the port; listed apart so that tests see it
+)
+
+// Permission is what a role may do in a workspace. Config.Allows knows which role has which.
+type Permission string
+
+// The permissions.
+const (
+	MayBelong Permission = "belong" // every member: the workspace's front page, leaving it
+	MayView   Permission = "view"   // see what the apps hold
+	MayChange Permission = "change" // change what the apps hold
+	MayManage Permission = "manage" // members, keys, settings
+	MayAudit  Permission = "audit"  // the audit log and the log of API accesses
+	MayBill   Permission = "bill"   // plan and invoices
+	MayOwn    Permission = "own"    // owners, transfer, closing the workspace
 )
 
 // RateClass names a limit of Config.Rates. A route without one is refused when it is registered.
@@ -47,7 +62,10 @@ type Route struct {
 	Path    string // ServeMux syntax; {ws} is the workspace id
 	Handler Handler
 	Access  Access
-	Scope   string // for APIKey: "ingest" or "read"
+	Needs   Permission // for Member, and for people's tokens on APIKey
+	App     string     // the app that it belongs to: only members whose access includes it; set by internal/app
+	Scope   string     // for APIKey and Person: "ingest", "read", "write", "scim", "account"
+	StepUp  bool       // only with a proof of identity that is younger than Config.Fresh
 	Rate    RateClass
 	Audit   string        // the audit action of a route that changes state, e.g. "api_key.create"
 	NoAudit string        // why a state-changing method writes no audit event (e.g. "ingest is counted, not audited")
@@ -86,12 +104,19 @@ type Actor struct {
 	AccountID   kernel.AccountID   // a person; empty for a key
 	Email       string             // of the person
 	LoginID     kernel.ID          // the account session
-	WorkspaceID kernel.WorkspaceID // the workspace in the path (Member, Owner) or of the key
+	WorkspaceID kernel.WorkspaceID // the workspace in the path (Member) or of the key or token
 	Workspace   string             // its name
 	Role        string             // in that workspace: owner, admin, member, viewer, billing
+	Apps        []string           // that the membership includes; nil is all
 	KeyID       kernel.ID          // an API key; empty for a person
-	Scopes      []string           // of the key
+	TokenID     kernel.ID          // a personal or mobile token; AccountID is set then
+	Scopes      []string           // of the key or token
+	ProvedAt    time.Time          // when the person last proved who he is in this login
+	Strong      bool               // by a passkey, or by a password and a second factor
 }
+
+// HasApp tells whether the actor's membership includes an app. Keys are not bound to apps.
+func (a Actor) HasApp(app string) bool { return a.Apps == nil || slices.Contains(a.Apps, app) }
 
 // Anonymous tells whether nobody is known.
 func (a Actor) Anonymous() bool { return a.AccountID == "" && a.KeyID == "" }
@@ -100,9 +125,11 @@ func (a Actor) Anonymous() bool { return a.AccountID == "" && a.KeyID == "" }
 type Authenticator interface {
 	// Login reads the session cookie. No or a dead cookie is the zero Actor and no error.
 	Login(r *http.Request) (Actor, error)
-	// Key reads the bearer token. No token is the zero Actor; a wrong one is Unauthenticated.
-	Key(r *http.Request) (Actor, error)
-	// Membership fills the workspace fields of a signed-in actor; not a member is NotFound.
+	// Bearer reads the bearer token of a key or a person. No token is the zero Actor; a wrong, expired or revoked one is
+	// Unauthenticated. A token that is for all of a person's workspaces leaves WorkspaceID empty.
+	Bearer(r *http.Request) (Actor, error)
+	// Membership fills the workspace fields of a person; not a member is NotFound, a member who lacks the second factor
+	// that the workspace demands is Forbidden.
 	Membership(ctx context.Context, a Actor, ws kernel.WorkspaceID) (Actor, error)
 }
 

@@ -10,9 +10,12 @@ import (
 
 	"github.com/kept-dev/kept/internal/core/access"
 	"github.com/kept-dev/kept/internal/core/audit"
+	"github.com/kept-dev/kept/internal/core/federation"
 	"github.com/kept-dev/kept/internal/core/identity"
 	"github.com/kept-dev/kept/internal/core/mail"
 	"github.com/kept-dev/kept/internal/core/privacy"
+	"github.com/kept-dev/kept/internal/core/proof"
+	"github.com/kept-dev/kept/internal/core/scim"
 	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
@@ -55,6 +58,10 @@ type Stack struct {
 	Identity   *identity.Module
 	Workspaces *workspace.Module
 	Access     *access.Module
+	Proof      *proof.Module
+	Federation *federation.Module
+	SCIM       *scim.Module
+	Seal       *seal.Box // of the instance
 	Mux        *httpx.Mux
 }
 
@@ -83,7 +90,7 @@ func New(t testing.TB, cfg db.Config, change ...func(*identity.Deps)) *Stack {
 // Beside is another process on the same database.
 func (s *Stack) Beside(t testing.TB) *Stack {
 	t.Helper()
-	other := &Stack{Clock: s.Clock, DB: s.DB}
+	other := &Stack{Clock: s.Clock, DB: s.DB, Seal: s.Seal}
 	other.build(t, nil)
 	return other
 }
@@ -101,12 +108,15 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 	must(err)
 	now := s.Clock.Now
 	s.Mailbox = mail.NewMailbox(now)
-	s.Mail, err = mail.New(mail.Deps{DB: s.DB, UI: u, Seal: newSealer(t), Sender: s.Mailbox, Types: identity.MailTypes(),
+	if s.Seal == nil {
+		s.Seal = newSealer(t)
+	}
+	s.Mail, err = mail.New(mail.Deps{DB: s.DB, UI: u, Seal: s.Seal, Sender: s.Mailbox, Types: append(identity.MailTypes(), workspace.MailTypes()...),
 		From: "kept@kept.example", BaseURL: BaseURL, Clock: now})
 	must(err)
 	s.Audit, err = audit.New(audit.Deps{DB: s.DB, UI: u, Clock: now})
 	must(err)
-	d := identity.Deps{DB: s.DB, UI: u, Mail: s.Mail, BaseURL: BaseURL, MailboxHref: "/mailbox", Clock: now}
+	d := identity.Deps{DB: s.DB, UI: u, Mail: s.Mail, Seal: s.Seal, BaseURL: BaseURL, MailboxHref: "/mailbox", Clock: now}
 	for _, f := range change {
 		f(&d)
 	}
@@ -116,7 +126,13 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 	must(err)
 	s.Access, err = access.New(access.Deps{DB: s.DB, UI: u, Identity: s.Identity, Workspaces: s.Workspaces, BaseURL: BaseURL, Clock: now})
 	must(err)
-	s.Mux, err = httpx.NewMux(httpx.Config{Auth: s.Access, Limiter: httpx.NewLimiter(noLimits(), now), Clock: now})
+	s.Proof, err = proof.New(proof.Deps{DB: s.DB, UI: u, Identity: s.Identity, Seal: s.Seal, BaseURL: BaseURL, Clock: now})
+	must(err)
+	s.Federation, err = federation.New(federation.Deps{DB: s.DB, UI: u, Identity: s.Identity, Seal: s.Seal, BaseURL: BaseURL, Clock: now})
+	must(err)
+	s.SCIM, err = scim.New(scim.Deps{DB: s.DB, UI: u, Identity: s.Identity, Workspaces: s.Workspaces, BaseURL: BaseURL, Clock: now})
+	must(err)
+	s.Mux, err = httpx.NewMux(httpx.Config{Auth: s.Access, Allows: workspace.Allows, Limiter: httpx.NewLimiter(noLimits(), now), Clock: now})
 	must(err)
 	assets := httpx.Route{Method: "GET", Path: ui.AssetPrefix + "{file...}", Access: httpx.Public, Rate: httpx.RateNone,
 		Handler: func(w http.ResponseWriter, r *http.Request) error {
@@ -128,7 +144,7 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 	}
 }
 
-func newSealer(t testing.TB) mail.Sealer {
+func newSealer(t testing.TB) *seal.Box {
 	t.Helper()
 	key, err := seal.NewInstanceKey()
 	if err != nil {

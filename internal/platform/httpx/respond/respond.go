@@ -21,6 +21,7 @@ var statuses = map[kernel.Code]int{
 	kernel.Unauthenticated: http.StatusUnauthorized,
 	kernel.PaymentRequired: http.StatusPaymentRequired,
 	kernel.Forbidden:       http.StatusForbidden,
+	kernel.ProofNeeded:     http.StatusForbidden,
 	kernel.NotFound:        http.StatusNotFound,
 	kernel.Conflict:        http.StatusConflict,
 	kernel.TooLarge:        http.StatusRequestEntityTooLarge,
