@@ -17,12 +17,9 @@ import (
 // in the log: API keys, personal tokens, mobile access and mobile refresh.
 var secretPrefixes = []string{"kept_", "keptp_", "kepta_", "keptr_"}
 
-// buildMux makes the edge and registers everybody's routes.
-func (a *App) buildMux(context.Context) error {
+// muxConfig is what the edge needs.
+func (a *App) muxConfig() (httpx.Config, error) {
 	proxies, err := a.cfg.Proxies()
-	if err != nil {
-		return err
-	}
 	cfg := httpx.Config{
 		Limiter: a.limiter, Auth: a.core.access, AccessLog: a.requests, Metrics: a.metrics, Logger: a.logger, Clock: a.clock,
 		TrustedProxies: proxies, Secure: a.cfg.Secure(), SecretPrefixes: secretPrefixes,
@@ -30,6 +27,15 @@ func (a *App) buildMux(context.Context) error {
 	}
 	if a.cfg.BaseURL != "" {
 		cfg.TrustedOrigins = []string{trimSlash(a.cfg.BaseURL)}
+	}
+	return cfg, err
+}
+
+// buildMux makes the edge and registers everybody's routes.
+func (a *App) buildMux(context.Context) error {
+	cfg, err := a.muxConfig()
+	if err != nil {
+		return err
 	}
 	if a.mux, err = httpx.NewMux(cfg); err != nil {
 		return err
