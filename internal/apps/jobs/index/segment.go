@@ -45,9 +45,25 @@ func (z *zone) add(r *Row) {
 	z.maxFirst = max(z.maxFirst, r.First)
 	z.runs++
 	z.statuses |= 1 << r.Status
-	z.queues |= nameBit(r.Queue)
-	z.names |= nameBit(r.Name)
-	z.envs |= nameBit(r.Env)
+}
+
+// collector gathers the names in a segment and in the zone of its block. Neighbours are often alike, which spares most
+// of the work.
+type collector struct {
+	values [3]map[string]bool // of the segment: queues, names, envs
+	last   [3]string          // what was added to the zone last
+}
+
+func newCollector() *collector { return &collector{values: [3]map[string]bool{{}, {}, {}}} }
+
+func (c *collector) add(z *zone, r *Row) {
+	for i, v := range [3]string{r.Queue, r.Name, r.Env} {
+		if v == c.last[i] && z.runs > 1 {
+			continue
+		}
+		c.values[i][v], c.last[i] = true, v
+		*[3]*uint64{&z.queues, &z.names, &z.envs}[i] |= nameBit(v)
+	}
 }
 
 // segment is the part of a stored segment that stays in memory.
@@ -152,8 +168,7 @@ type plainBlock struct{ scan, texts, events []byte }
 func encodeSegment(jobs []*Job, level int) (*segment, []plainBlock) {
 	sortByAge(jobs)
 	s := &segment{level: level, gone: newBitmap(len(jobs)), shadow: newBitmap(len(jobs))}
-	collect := [3]map[string]bool{{}, {}, {}}
-	collected := [3]string{} // what was put there last: neighbours are often alike
+	collected := newCollector()
 	var blocks []plainBlock
 	for chunk := range slices.Chunk(jobs, blockJobs) {
 		z := zone{jobs: len(chunk)}
@@ -166,11 +181,7 @@ func encodeSegment(jobs []*Job, level int) (*segment, []plainBlock) {
 			for n := range folded {
 				r := &folded[n]
 				z.add(r)
-				for c, v := range [3]string{r.Queue, r.Name, r.Env} {
-					if v != collected[c] {
-						collect[c][v], collected[c] = true, v
-					}
-				}
+				collected.add(&z, r)
 				rows = append(rows, r)
 				owner = append(owner, i)
 			}
@@ -178,7 +189,7 @@ func encodeSegment(jobs []*Job, level int) (*segment, []plainBlock) {
 		s.zones = append(s.zones, z)
 		blocks = append(blocks, plainBlock{encodeScan(rows, owner), encodeTexts(rows, chunk), encodeEvents(chunk)})
 	}
-	s.facets = facets{values(collect[0]), values(collect[1]), values(collect[2])}
+	s.facets = facets{values(collected.values[0]), values(collected.values[1]), values(collected.values[2])}
 	s.indexKeys()
 	return s, blocks
 }
