@@ -40,7 +40,7 @@ func (m *Module) Login(r *http.Request) (httpx.Actor, error) {
 	}
 	l := &it.value
 	m.seenLogins.touch(l.ID, now, &it.touched)
-	return httpx.Actor{AccountID: l.AccountID, Email: l.Email, LoginID: l.ID}, nil
+	return httpx.Actor{AccountID: l.AccountID, Email: l.Email, LoginID: l.ID, ProvedAt: l.ProvedAt, Strong: l.Strong}, nil
 }
 
 // Membership fills in the workspace of a signed-in person; not a member is NotFound.

@@ -34,6 +34,9 @@ func (a Account) DisplayName() string {
 	return a.Email
 }
 
+// HasPassword tells whether the account has a password; without one the person signs in another way.
+func (a Account) HasPassword() bool { return a.passwordHash != "" }
+
 func (a Account) address() Address { return Address{Typed: a.Email, Key: a.key} }
 
 func (a Account) actor() audit.Actor {
@@ -180,7 +183,12 @@ func (m *Module) EraseAccount(ctx context.Context, id kernel.AccountID) error {
 		if err != nil {
 			return err
 		}
-		for _, table := range []string{"logins", "identity_tokens"} {
+		for _, e := range m.erasers {
+			if err := e.EraseAccount(ctx, tx, id); err != nil {
+				return err
+			}
+		}
+		for _, table := range []string{"identity_flows", "logins", "identity_tokens", "known_devices"} {
 			if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE account_id = $1`, id); err != nil {
 				return err
 			}

@@ -26,13 +26,13 @@ func (m *Module) Rename(ctx context.Context, by httpx.Actor, name string) error 
 }
 
 // confirmPassword asks a signed-in person for the password again, throttled like sign-in.
-func (m *Module) confirmPassword(ctx context.Context, by httpx.Actor, password string) (Account, error) {
+func (m *Module) confirmPassword(ctx context.Context, by httpx.Actor, field, password string) (Account, error) {
 	a, err := m.Account(ctx, by.AccountID)
 	if err != nil {
 		return a, err
 	}
 	if password == "" {
-		return a, kernel.InvalidField("current", "Enter your password.")
+		return a, kernel.InvalidField(field, "Enter your password.")
 	}
 	p, err := m.prove(ctx, attempt{key: a.key, ip: httpx.ClientIP(ctx)}, password)
 	if err != nil {
@@ -50,12 +50,12 @@ func (m *Module) confirmPassword(ctx context.Context, by httpx.Actor, password s
 	if err != nil {
 		return a, err
 	}
-	return a, kernel.InvalidField("current", "This is not your password.")
+	return a, kernel.InvalidField(field, "This is not your password.")
 }
 
 // ChangePassword sets a new password for the person who asks, ends all logins and begins a new one for this browser.
 func (m *Module) ChangePassword(ctx context.Context, by httpx.Actor, current, password string, d Device) (s Session, err error) {
-	a, err := m.confirmPassword(ctx, by, current)
+	a, err := m.confirmPassword(ctx, by, "current", current)
 	if err != nil {
 		return s, err
 	}
@@ -71,7 +71,7 @@ func (m *Module) ChangePassword(ctx context.Context, by httpx.Actor, current, pa
 			return err
 		}
 		d.Token = "" // that login has just ended
-		if s, err = m.begin(ctx, tx, a, "password", d); err != nil {
+		if s, err = m.begin(ctx, tx, a, Proof{Method: "password"}, d); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Event{Action: "password.change", Target: a.target()})
@@ -86,7 +86,7 @@ func (m *Module) RequestEmailChange(ctx context.Context, by httpx.Actor, email, 
 	if err != nil {
 		return err
 	}
-	a, err := m.confirmPassword(ctx, by, current)
+	a, err := m.confirmPassword(ctx, by, "current", current)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,8 @@ import (
 // Collections is the module's part of the data map. All of it is about people, not about workspaces, so a workspace's
 // export and erasure leave it alone.
 func (m *Module) Collections() []privacy.Collection {
-	return []privacy.Collection{m.accountsCollection(), m.loginsCollection(), m.tokensCollection(), m.attemptsCollection()}
+	return []privacy.Collection{m.accountsCollection(), m.loginsCollection(), m.tokensCollection(), m.attemptsCollection(),
+		m.devicesCollection(), m.flowsCollection()}
 }
 
 const (
@@ -20,6 +21,7 @@ const (
 	ofPerson   = "it belongs to a person, not to a workspace"
 	tokenAge   = 48 * time.Hour // the longest link lives 24 hours
 	attemptAge = 48 * time.Hour
+	deviceAge  = 365 * 24 * time.Hour
 )
 
 func (m *Module) accountsCollection() privacy.Collection {
@@ -33,6 +35,9 @@ func (m *Module) accountsCollection() privacy.Collection {
 			{Name: "email", Category: privacy.Identity, Note: "the address, as typed"},
 			{Name: "email_key", Category: privacy.Identity, Note: "the address in small letters, to find it"},
 			{Name: "name", Category: privacy.Identity, Note: "the name, if the person gave one"},
+			{Name: "age_met", Category: privacy.Technical, Note: "the minimum age that the person has, not the date of birth"},
+			{Name: "location", Category: privacy.Identity, Note: "where the person is, if given, or the country of the network at sign-up"},
+			{Name: "location_source", Category: privacy.Technical, Note: "whether the location was typed or comes from the IP address"},
 			{Name: "password_hash", Category: privacy.Secret, Note: "salted argon2id hash of the password"},
 			{Name: "password_changed_at", Category: privacy.Technical, Note: "when the password was chosen"},
 			{Name: "verified_at", Category: privacy.Technical, Note: "when the address was proved"},
@@ -58,6 +63,10 @@ func (m *Module) loginsCollection() privacy.Collection {
 		{Name: "user_agent", Category: privacy.Network, Note: "with which browser"},
 		{Name: "created_at", Category: privacy.Technical, Note: "when"},
 		{Name: "last_seen_at", Category: privacy.Technical, Note: "when it was used last, to the minute"},
+		{Name: "kind", Category: privacy.Technical, Note: "browser or app"},
+		{Name: "country", Category: privacy.Network, Note: "country of the IP address, from a table on this server"},
+		{Name: "proved_at", Category: privacy.Technical, Note: "when the person last proved who he is"},
+		{Name: "strong", Category: privacy.Technical, Note: "whether that was by a passkey or by two factors"},
 		{Name: "expires_at", Category: privacy.Technical, Note: "when it ends at the latest"},
 	}
 	return c
@@ -94,6 +103,42 @@ func (m *Module) attemptsCollection() privacy.Collection {
 		{Name: "failures", Category: privacy.Technical, Note: "how many"},
 		{Name: "first_at", Category: privacy.Technical, Note: "since when"},
 		{Name: "last_at", Category: privacy.Technical, Note: "until when"},
+	}
+	return c
+}
+
+func (m *Module) devicesCollection() privacy.Collection {
+	c := m.timed("known_devices", "last_at", deviceAge, `last_at <= $2`, deviceAge)
+	c.Title, c.Subjects = "Known devices", "account holders"
+	c.Purpose, c.LegalBasis = "to tell people when their account is used from a device that is new", "legitimate interest"
+	c.Retention = "one year after the last sign-in from it"
+	c.Promises = []string{"USE-7"}
+	c.Fields = []privacy.Field{
+		{Name: "account_id", Category: privacy.Technical, Note: "whose"},
+		{Name: "device_hash", Category: privacy.Network, Note: "keyed hash of the browser's family and the network's country"},
+		{Name: "country", Category: privacy.Network, Note: "country of the network"},
+		{Name: "first_at", Category: privacy.Technical, Note: "first sign-in"},
+		{Name: "last_at", Category: privacy.Technical, Note: "last sign-in"},
+	}
+	return c
+}
+
+func (m *Module) flowsCollection() privacy.Collection {
+	c := m.timed("identity_flows", "created_at", tokenAge, `expires_at <= $2`, 0)
+	c.Title, c.Subjects = "Unfinished proofs of identity", "account holders and people who sign up"
+	c.Purpose, c.LegalBasis = "to finish what was begun: a second factor, a passkey, a sign-in at a provider, a mailed code", "contract"
+	c.Retention = "until finished, 24 hours at most"
+	c.Promises = []string{"COL-1"}
+	c.Fields = []privacy.Field{
+		{Name: "id", Category: privacy.Technical, Note: "which one"},
+		{Name: "kind", Category: privacy.Technical, Note: "what for"},
+		{Name: "token_hash", Category: privacy.Secret, Note: "SHA-256 of the browser's 256 random bits"},
+		{Name: "account_id", Category: privacy.Technical, Note: "whose, where somebody is known"},
+		{Name: "login_id", Category: privacy.Technical, Note: "of which login, where there is one"},
+		{Name: "sealed", Category: privacy.Secret, Note: "the challenge and what goes with it, encrypted"},
+		{Name: "tries", Category: privacy.Technical, Note: "how often a code was tried"},
+		{Name: "created_at", Category: privacy.Technical, Note: "when"},
+		{Name: "expires_at", Category: privacy.Technical, Note: "until when"},
 	}
 	return c
 }

@@ -67,6 +67,11 @@ type Module struct {
 	hasher *hasher
 	pages  *ui.Pages
 
+	second  SecondFactor
+	ways    []Ways
+	erasers []Eraser
+	carders []Carder
+
 	mu    sync.Mutex
 	ended []func(kernel.AccountID)
 }

@@ -18,12 +18,16 @@ type Login struct {
 	AccountID  kernel.AccountID
 	Email      string // of the account
 	Name       string
+	Kind       string // "browser" or "mobile"
 	Method     string // how the person proved it: "password", "link", "sign-up"
 	IP         string
+	Country    string // ISO 3166 code of the IP's network; empty: unknown
 	UserAgent  string
 	CreatedAt  time.Time
 	LastSeenAt time.Time // coarse: noted about once a minute
 	ExpiresAt  time.Time // whatever happens
+	ProvedAt   time.Time // when the person last proved who he is
+	Strong     bool      // by a passkey, or by two factors
 }
 
 // Alive tells whether the login still counts at a time.
@@ -36,6 +40,7 @@ type Device struct {
 	IP        string
 	UserAgent string
 	Token     string // of the login that the browser has now, if any: it ends when another begins
+	Kind      string // "mobile"; empty: a browser
 }
 
 // Session is a login with the token that the browser is given.
@@ -46,18 +51,23 @@ type Session struct {
 
 // begin makes a login, always with a new token, and ends the one that the browser had: a token that somebody planted
 // in the browser before is worth nothing afterwards.
-func (m *Module) begin(ctx context.Context, tx *db.Tx, a Account, method string, d Device) (Session, error) {
+func (m *Module) begin(ctx context.Context, tx *db.Tx, a Account, p Proof, d Device) (Session, error) {
 	if d.Token != "" {
 		if err := m.endByToken(ctx, tx, d.Token); err != nil {
 			return Session{}, err
 		}
 	}
+	if d.Kind == "" {
+		d.Kind = KindBrowser
+	}
 	token, hash := newSecret()
-	l := Login{ID: kernel.NewID(tx.Now()), AccountID: a.ID, Email: a.Email, Name: a.Name, Method: method, IP: clip(d.IP, 64),
+	l := Login{Kind: d.Kind, Country: m.country(d.IP), ProvedAt: tx.Now(), Strong: p.Strong,
+		ID: kernel.NewID(tx.Now()), AccountID: a.ID, Email: a.Email, Name: a.Name, Method: clip(p.Method, 32), IP: clip(d.IP, 64),
 		UserAgent: clip(d.UserAgent, 300), CreatedAt: tx.Now(), LastSeenAt: tx.Now(), ExpiresAt: tx.Now().Add(LoginLifetime)}
-	_, err := tx.Exec(ctx, `INSERT INTO logins (id, account_id, token_hash, method, ip, user_agent, created_at, last_seen_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, l.ID, l.AccountID, hash, l.Method, l.IP, l.UserAgent,
-		kernel.Micros(l.CreatedAt), kernel.Micros(l.LastSeenAt), kernel.Micros(l.ExpiresAt))
+	_, err := tx.Exec(ctx, `INSERT INTO logins (id, account_id, token_hash, method, ip, user_agent, created_at, last_seen_at, expires_at,
+			kind, country, proved_at, strong) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`, l.ID, l.AccountID, hash, l.Method, l.IP, l.UserAgent,
+		kernel.Micros(l.CreatedAt), kernel.Micros(l.LastSeenAt), kernel.Micros(l.ExpiresAt),
+		l.Kind, l.Country, kernel.Micros(l.ProvedAt), flag(l.Strong))
 	return Session{Login: l, Token: token}, err
 }
 
@@ -74,19 +84,40 @@ func clip(s string, n int) string {
 	return s
 }
 
-const loginColumns = `l.id, l.account_id, a.email, a.name, l.method, l.ip, l.user_agent, l.created_at, l.last_seen_at, l.expires_at`
+const loginColumns = `l.id, l.account_id, a.email, a.name, l.method, l.ip, l.user_agent, l.created_at, l.last_seen_at, l.expires_at,
+	l.kind, l.country, l.proved_at, l.strong`
 
 func scanLogin(row rowScanner) (l Login, err error) {
-	var created, seen, expires int64
-	err = row.Scan(&l.ID, &l.AccountID, &l.Email, &l.Name, &l.Method, &l.IP, &l.UserAgent, &created, &seen, &expires)
+	var created, seen, expires, proved, strong int64
+	err = row.Scan(&l.ID, &l.AccountID, &l.Email, &l.Name, &l.Method, &l.IP, &l.UserAgent, &created, &seen, &expires,
+		&l.Kind, &l.Country, &proved, &strong)
+	l.ProvedAt, l.Strong = kernel.FromMicros(proved), strong != 0
 	l.CreatedAt, l.LastSeenAt, l.ExpiresAt = kernel.FromMicros(created), kernel.FromMicros(seen), kernel.FromMicros(expires)
 	return l, err
 }
 
-// LoginOf finds the living login of a token; ok is false when there is none.
+// The kinds of logins.
+const (
+	KindBrowser = "browser"
+	KindMobile  = "mobile" // of an app, with tokens of its own; no cookie stands for it
+)
+
+// LoginOf finds the living login of a browser's token; ok is false when there is none.
 func (m *Module) LoginOf(ctx context.Context, token string) (l Login, ok bool, err error) {
 	l, err = scanLogin(m.db.QueryRow(ctx, `SELECT `+loginColumns+` FROM logins l JOIN accounts a ON a.id = l.account_id
-		WHERE l.token_hash = $1`, hashSecret(token)))
+		WHERE l.token_hash = $1 AND l.kind = $2`, hashSecret(token), KindBrowser))
+	if errors.Is(err, db.ErrNoRows) {
+		return Login{}, false, nil
+	}
+	if err != nil || !l.Alive(m.d.Clock()) {
+		return Login{}, false, err
+	}
+	return l, true, nil
+}
+
+// LoginByID finds a living login; ok is false when there is none.
+func (m *Module) LoginByID(ctx context.Context, id kernel.ID) (l Login, ok bool, err error) {
+	l, err = scanLogin(m.db.QueryRow(ctx, `SELECT `+loginColumns+` FROM logins l JOIN accounts a ON a.id = l.account_id WHERE l.id = $1`, id))
 	if errors.Is(err, db.ErrNoRows) {
 		return Login{}, false, nil
 	}

@@ -1,6 +1,11 @@
 package identity
 
-import "github.com/kept-dev/kept/internal/core/mail"
+import (
+	"fmt"
+	"time"
+
+	"github.com/kept-dev/kept/internal/core/mail"
+)
 
 // The mail types of this module.
 const (
@@ -10,6 +15,8 @@ const (
 	mailPasswordChanged = "password_changed"
 	mailEmailChange     = "email_change"
 	mailEmailChanged    = "email_changed"
+	mailNotice          = "security_notice"
+	mailCode            = "proof_code"
 )
 
 // MailTypes declares what this module sends, for mail.Deps.Types.
@@ -23,6 +30,8 @@ func MailTypes() []mail.Type {
 		{ID: mailPasswordChanged, Kind: mail.Transactional, Title: "Notice: password changed", Sample: m.passwordChangedContent()},
 		{ID: mailEmailChange, Kind: mail.Transactional, Title: "Confirm a new address", MaxAge: emailTTL, Sample: m.emailChangeContent(sample)},
 		{ID: mailEmailChanged, Kind: mail.Transactional, Title: "Notice: address changed", Sample: m.emailChangedContent()},
+		{ID: mailNotice, Kind: mail.Transactional, Title: "Security notice", Sample: m.noticeContent("A passkey was added", "The passkey \"Phone\" can sign in to your account now.")},
+		{ID: mailCode, Kind: mail.Transactional, Title: "Code to confirm that it is you", MaxAge: 10 * time.Minute, Sample: m.codeContent("12345678", 10*time.Minute)},
 	}
 }
 
@@ -83,5 +92,24 @@ func (m *Module) emailChangedContent() mail.Content {
 		Text:    []string{"The address of your account was changed, and this mail goes to the old one. Mail goes to the new address from now on."},
 		After:   []string{"If it was not you, tell the person who runs this server at once."},
 		Why:     "You get this because it concerns the security of your account.",
+	}
+}
+
+func (m *Module) noticeContent(title, text string) mail.Content {
+	return mail.Content{
+		Subject: title,
+		Text:    []string{text},
+		Action:  &mail.Action{Label: "Look at your account's security", URL: m.d.BaseURL + pathSecurity},
+		After:   []string{"If it was you, there is nothing to do. If not, sign out all browsers there and choose a new password."},
+		Why:     "You get this because it concerns the security of your account.",
+	}
+}
+
+func (m *Module) codeContent(code string, ttl time.Duration) mail.Content {
+	return mail.Content{
+		Subject: "Your code for Kept",
+		Text:    []string{"Enter this code on the page that asked for it:", code},
+		After:   []string{fmt.Sprintf("It works once, within %d minutes. If you did not ask for it, somebody may be using your account: sign out all browsers.", int(ttl/time.Minute))},
+		Why:     "You get this because somebody who is signed in to your account must confirm that it is you.",
 	}
 }

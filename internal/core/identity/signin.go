@@ -21,24 +21,34 @@ func errNoMatch() error {
 	return &kernel.Error{Code: kernel.Invalid, Safe: "Address and password do not match. If you have no password here yet, reset it by mail."}
 }
 
-// SignIn checks address and password and begins a login.
-func (m *Module) SignIn(ctx context.Context, in SignIn) (Session, error) {
+// Step is where a sign-in stands: signed in, or waiting for the second factor.
+type Step struct {
+	Session *Session // nil: the second factor is asked
+	Second  string   // the token of the flow of kind FlowSecond, then
+}
+
+// secondTTL is how long a person may look for the second factor.
+const secondTTL = 10 * time.Minute
+
+// SignIn checks address and password and begins a login, or, where the person has a second factor, a flow that waits for
+// it.
+func (m *Module) SignIn(ctx context.Context, in SignIn) (Step, error) {
 	addr, err := ParseAddress(in.Email)
 	if err != nil {
-		return Session{}, err
+		return Step{}, err
 	}
 	if in.Password == "" {
-		return Session{}, kernel.InvalidField("password", "Enter your password.")
+		return Step{}, kernel.InvalidField("password", "Enter your password.")
 	}
 	if len(in.Password) > 4*MaxPassword { // no account has such a one, and hashing it costs
-		return Session{}, errNoMatch()
+		return Step{}, errNoMatch()
 	}
 	p, err := m.prove(ctx, attempt{key: addr.Key, ip: parseIP(in.Device.IP)}, in.Password)
 	if err != nil {
-		return Session{}, err
+		return Step{}, err
 	}
 	if !p.match {
-		return Session{}, m.refuse(ctx, p, in.Device.IP)
+		return Step{}, m.refuse(ctx, p, in.Device.IP)
 	}
 	return m.welcome(ctx, p, in)
 }
@@ -65,7 +75,7 @@ func (m *Module) prove(ctx context.Context, a attempt, password string) (p proof
 		return p, err
 	}
 	defer leave()
-	if err := m.allow(ctx, a); err != nil {
+	if err := m.allow(ctx, m.db, a); err != nil {
 		return p, err
 	}
 	p.attempt = a
@@ -95,13 +105,18 @@ func (m *Module) refuse(ctx context.Context, p proof, ip string) error {
 	return errNoMatch()
 }
 
-// welcome begins the login. A hash of an older cost is replaced while the password is at hand.
-func (m *Module) welcome(ctx context.Context, p proof, in SignIn) (s Session, err error) {
+// welcome begins the login, or asks for the second factor. A hash of an older cost is replaced while the password is at
+// hand.
+func (m *Module) welcome(ctx context.Context, p proof, in SignIn) (step Step, err error) {
 	fresh := ""
 	if p.stale {
 		if fresh, err = m.hasher.hash(ctx, in.Password); err != nil {
-			return s, err
+			return step, err
 		}
+	}
+	enrolled, err := m.enrolled(ctx, p.account.ID)
+	if err != nil {
+		return step, err
 	}
 	err = m.db.Tx(ctx, func(tx *db.Tx) error {
 		// The account is read again: a password that was changed meanwhile must not let the old one in.
@@ -114,15 +129,33 @@ func (m *Module) welcome(ctx context.Context, p proof, in SignIn) (s Session, er
 				return err
 			}
 		}
-		if err := succeeded(ctx, tx, p.attempt); err != nil {
-			return err
+		if !enrolled { // else the failures stand until the second factor is right, or its codes could be guessed for ever
+			if err := succeeded(ctx, tx, p.attempt); err != nil {
+				return err
+			}
 		}
-		if s, err = m.begin(ctx, tx, a, "password", in.Device); err != nil {
-			return err
-		}
-		return m.recordLogin(ctx, tx, a, s)
+		step, err = m.proceed(ctx, tx, a, "password", in.Device, enrolled)
+		return err
 	})
-	return s, err
+	return step, err
+}
+
+// enrolled tells whether the account has a second factor.
+func (m *Module) enrolled(ctx context.Context, a kernel.AccountID) (bool, error) {
+	if m.second == nil {
+		return false, nil
+	}
+	return m.second.Enrolled(ctx, a)
+}
+
+// proceed goes on after a first factor that was right.
+func (m *Module) proceed(ctx context.Context, tx *db.Tx, a Account, method string, d Device, enrolled bool) (step Step, err error) {
+	if enrolled {
+		step.Second, err = m.StartFlow(ctx, tx, Flow{Kind: FlowSecond, Account: a.ID, Data: []byte(method)}, secondTTL)
+		return step, err
+	}
+	s, err := m.enterAs(ctx, tx, a, Proof{Method: method}, d)
+	return Step{Session: &s}, err
 }
 
 func (m *Module) recordLogin(ctx context.Context, tx *db.Tx, a Account, s Session) error {
@@ -153,8 +186,16 @@ func (m *Module) LinkAddress(ctx context.Context, secret string) (string, error)
 	return t.email, err
 }
 
-// SignInByLink uses a one-time link up and begins a login. next is where the link leads.
-func (m *Module) SignInByLink(ctx context.Context, secret string, d Device) (s Session, next string, err error) {
+// SignInByLink uses a one-time link up and begins a login, or asks for the second factor. next is where the link leads.
+func (m *Module) SignInByLink(ctx context.Context, secret string, d Device) (step Step, next string, err error) {
+	t, err := m.peek(ctx, forLink, secret)
+	if err != nil {
+		return step, "", err
+	}
+	enrolled, err := m.enrolled(ctx, t.account)
+	if err != nil {
+		return step, "", err
+	}
 	err = m.db.Tx(ctx, func(tx *db.Tx) error {
 		t, err := consume(ctx, tx, forLink, secret)
 		if err != nil {
@@ -165,10 +206,8 @@ func (m *Module) SignInByLink(ctx context.Context, secret string, d Device) (s S
 			return err
 		}
 		next = t.next
-		if s, err = m.begin(ctx, tx, a, "link", d); err != nil {
-			return err
-		}
-		return m.recordLogin(ctx, tx, a, s)
+		step, err = m.proceed(ctx, tx, a, "link", d, enrolled)
+		return err
 	})
-	return s, next, err
+	return step, next, err
 }

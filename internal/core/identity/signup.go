@@ -90,7 +90,7 @@ func (m *Module) FinishSignUp(ctx context.Context, in FinishSignUp) (s Session, 
 		if err != nil {
 			return err
 		}
-		if s, err = m.begin(ctx, tx, a, "sign-up", in.Device); err != nil {
+		if s, err = m.begin(ctx, tx, a, Proof{Method: "sign-up"}, in.Device); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Event{Actor: a.actor(), Action: "account.create", Target: a.target()})

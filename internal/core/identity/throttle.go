@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -25,7 +26,7 @@ const (
 
 // window is when a count starts anew.
 var window = map[string]time.Duration{
-	scopeNetwork: 15 * time.Minute, scopePair: time.Hour, scopeAccount: 24 * time.Hour, scopeMail: time.Hour,
+	scopeNetwork: 15 * time.Minute, scopePair: time.Hour, scopeAccount: 24 * time.Hour, scopeMail: time.Hour, scopeInvite: 24 * time.Hour,
 }
 
 const (
@@ -76,9 +77,15 @@ type count struct {
 	first, last time.Time
 }
 
-func (m *Module) count(ctx context.Context, scope string, subject []byte) (c count, err error) {
+// querier is the database, or a transaction on it.
+type querier interface {
+	Query(ctx context.Context, text string, args ...any) (*sql.Rows, error)
+	QueryRow(ctx context.Context, text string, args ...any) *sql.Row
+}
+
+func (m *Module) count(ctx context.Context, q querier, scope string, subject []byte) (c count, err error) {
 	var first, last int64
-	err = m.db.QueryRow(ctx, `SELECT failures, first_at, last_at FROM identity_attempts WHERE scope = $1 AND subject_hash = $2`,
+	err = q.QueryRow(ctx, `SELECT failures, first_at, last_at FROM identity_attempts WHERE scope = $1 AND subject_hash = $2`,
 		scope, subject).Scan(&c.failures, &first, &last)
 	if errors.Is(err, db.ErrNoRows) {
 		return count{}, nil
@@ -91,12 +98,12 @@ func (m *Module) count(ctx context.Context, scope string, subject []byte) (c cou
 }
 
 // allow tells whether the attempt may go on; if not, the error says when.
-func (m *Module) allow(ctx context.Context, a attempt) error {
+func (m *Module) allow(ctx context.Context, q querier, a attempt) error {
 	now := m.d.Clock()
 	subjects := a.subjects()
 	counts := map[string]count{}
 	for scope, s := range subjects {
-		c, err := m.count(ctx, scope, s)
+		c, err := m.count(ctx, q, scope, s)
 		if err != nil {
 			return err
 		}
@@ -111,7 +118,7 @@ func (m *Module) allow(ctx context.Context, a attempt) error {
 			return tooMany(left)
 		}
 	}
-	known, err := m.knownNetwork(ctx, a)
+	known, err := knownNetwork(ctx, q, a)
 	if err != nil {
 		return err
 	}
@@ -132,8 +139,8 @@ func tooMany(wait time.Duration) error {
 }
 
 // knownNetwork tells whether the person has a login from the network. It asks for an unknown address as well.
-func (m *Module) knownNetwork(ctx context.Context, a attempt) (bool, error) {
-	rows, err := m.db.Query(ctx, `SELECT l.ip FROM logins l JOIN accounts a ON a.id = l.account_id
+func knownNetwork(ctx context.Context, q querier, a attempt) (bool, error) {
+	rows, err := q.Query(ctx, `SELECT l.ip FROM logins l JOIN accounts a ON a.id = l.account_id
 		WHERE a.email_key = $1 ORDER BY l.created_at DESC LIMIT 100`, a.key)
 	if err != nil {
 		return false, err

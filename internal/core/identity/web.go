@@ -18,12 +18,14 @@ var templates embed.FS
 const (
 	pathSignIn       = "/sign-in"
 	pathLink         = "/sign-in/link"
+	pathSecond       = "/sign-in/second" // of whoever keeps the second factor
 	pathSignOut      = "/sign-out"
 	pathSignUp       = "/sign-up"
 	pathSignUpFinish = "/sign-up/finish"
 	pathReset        = "/reset-password"
 	pathResetNew     = "/reset-password/new"
 	pathAccount      = "/account"
+	pathSecurity     = "/account/security"
 	pathEmailConfirm = "/account/email/confirm"
 )
 
@@ -126,7 +128,8 @@ func parseForm(r *http.Request) error {
 	return nil
 }
 
-func device(r *http.Request) Device {
+// DeviceOf is where a request comes from, with the token of the login that the browser has now.
+func DeviceOf(r *http.Request) Device {
 	d := Device{UserAgent: r.UserAgent(), Token: httpx.SessionToken(r)}
 	if ip := httpx.ClientIP(r.Context()); ip.IsValid() {
 		d.IP = ip.String()
@@ -134,13 +137,18 @@ func device(r *http.Request) Device {
 	return d
 }
 
-// enter gives the browser its login and sends it on.
-func (m *Module) enter(w http.ResponseWriter, r *http.Request, s Session, next string) error {
-	httpx.SetSession(w, r, s.Token, LoginLifetime)
+// Give gives the browser its login and sends it on; next is a path on this server, anything else is the front page.
+func (m *Module) Give(w http.ResponseWriter, r *http.Request, s Session, next string) error {
+	m.setSession(w, r, s)
 	if next = localPath(next); next == "" {
 		next = m.d.Start
 	}
 	return respond.SeeOther(w, r, next)
+}
+
+// setSession sets the cookie for as long as the login can live.
+func (m *Module) setSession(w http.ResponseWriter, r *http.Request, s Session) {
+	httpx.SetSession(w, r, s.Token, s.ExpiresAt.Sub(m.d.Clock()))
 }
 
 func hidden(name, value string) []ui.Param {

@@ -140,11 +140,11 @@ func (m *Module) changePassword(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := r.PostForm
-	s, err := m.ChangePassword(r.Context(), httpx.ActorOf(r.Context()), f.Get("current"), f.Get("password"), device(r))
+	s, err := m.ChangePassword(r.Context(), httpx.ActorOf(r.Context()), f.Get("current"), f.Get("password"), DeviceOf(r))
 	if err != nil {
 		return m.accountForm(w, r, err, func(v *accountView) *ui.Form { return &v.Password })
 	}
-	httpx.SetSession(w, r, s.Token, LoginLifetime)
+	m.setSession(w, r, s)
 	return respond.SeeOther(w, r, pathAccount+"?done=password")
 }
 

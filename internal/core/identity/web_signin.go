@@ -51,11 +51,11 @@ func (m *Module) signIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	f := r.PostForm
 	next := localPath(f.Get("next"))
-	s, err := m.SignIn(r.Context(), SignIn{Email: f.Get("email"), Password: f.Get("password"), Device: device(r)})
+	step, err := m.SignIn(r.Context(), SignIn{Email: f.Get("email"), Password: f.Get("password"), Device: DeviceOf(r)})
 	if err != nil {
 		return m.again(w, r, m.signInCard(f.Get("email"), next), err)
 	}
-	return m.enter(w, r, s, next)
+	return m.goOn(w, r, step, next)
 }
 
 func (m *Module) signOut(w http.ResponseWriter, r *http.Request) error {
@@ -84,9 +84,24 @@ func (m *Module) signInByLink(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	s, next, err := m.SignInByLink(r.Context(), r.PostForm.Get("token"), device(r))
+	step, next, err := m.SignInByLink(r.Context(), r.PostForm.Get("token"), DeviceOf(r))
 	if err != nil {
 		return m.deadLink(w, r, err, ui.Link{Label: "Reset the password", Href: pathReset})
 	}
-	return m.enter(w, r, s, next)
+	return m.goOn(w, r, step, next)
+}
+
+// goOn answers a first factor that was right: the login, or the page that asks for the second.
+func (m *Module) goOn(w http.ResponseWriter, r *http.Request, step Step, next string) error {
+	if step.Session != nil {
+		return m.Give(w, r, *step.Session, next)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	if asker, ok := m.second.(SecondAsker); ok {
+		return asker.AskSecond(w, r, step.Second, next)
+	}
+	return m.card(w, r, http.StatusOK, "Second step", "Enter the code that your authenticator app shows.", cardView{
+		Form: &ui.Form{Action: pathSecond, Submit: "Sign in", Hidden: append(hidden("flow", step.Second), hidden("next", next)...), Fields: []ui.Field{
+			{Name: "code", Label: "Code", Autocomplete: "one-time-code", Required: true, Autofocus: true, MaxLength: 40}}},
+	})
 }

@@ -83,9 +83,9 @@ func (m *Module) finish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return m.deadLink(w, r, err, ui.Link{Label: "Start again", Href: pathSignUp})
 	}
-	s, next, err := m.FinishSignUp(r.Context(), FinishSignUp{Secret: secret, Name: f.Get("name"), Password: f.Get("password"), Device: device(r)})
+	s, next, err := m.FinishSignUp(r.Context(), FinishSignUp{Secret: secret, Name: f.Get("name"), Password: f.Get("password"), Device: DeviceOf(r)})
 	if err != nil {
 		return m.again(w, r, finishCard(secret, email, f.Get("name")), err)
 	}
-	return m.enter(w, r, s, next)
+	return m.Give(w, r, s, next)
 }
