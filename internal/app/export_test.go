@@ -4,11 +4,15 @@ import (
 	"net/http"
 
 	"github.com/kept-dev/kept/internal/core/access"
+	"github.com/kept-dev/kept/internal/core/mail"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 )
 
 // Access makes keys and tokens for tests.
 func (a *App) Access() *access.Module { return a.core.access }
+
+// Mail sends what is due.
+func (a *App) Mail() *mail.Module { return a.core.mail }
 
 // Reached is what HollowMux answers when a request has come through to the handler.
 const Reached = 299
