@@ -69,9 +69,10 @@ func (m *Module) Nav() []ui.NavItem {
 
 // cardView is the body of the narrow pages: one form, and what stands around it.
 type cardView struct {
-	Text  []string
-	Form  *ui.Form
-	Links []ui.Link
+	Text   []string
+	Form   *ui.Form
+	Offers []ui.Link // other ways to do the same
+	Links  []ui.Link
 }
 
 func (m *Module) card(w http.ResponseWriter, r *http.Request, status int, title, lead string, v cardView) error {

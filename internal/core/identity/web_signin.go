@@ -12,7 +12,7 @@ func (m *Module) signInCard(email, next string) cardPage {
 	v := cardView{Form: &ui.Form{Action: pathSignIn, Submit: "Sign in", Hidden: hidden("next", next), Fields: []ui.Field{
 		emailField(email, email == ""),
 		{Name: "password", Label: "Password", Kind: "password", Autocomplete: "current-password", Required: true, Autofocus: email != ""},
-	}}, Links: []ui.Link{{Label: "Forgot the password?", Href: pathReset}}}
+	}}, Offers: m.offers(next), Links: []ui.Link{{Label: "Forgot the password?", Href: pathReset}}}
 	if !m.d.ClosedSignUp {
 		v.Links = append(v.Links, ui.Link{Label: "Open an account", Href: withNext(pathSignUp, next)})
 	}
