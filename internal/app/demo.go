@@ -72,7 +72,8 @@ func RunDemo(ctx context.Context, cfg config.Config, temporary bool, w io.Writer
 	shop, err := demo.New(demo.Config{
 		Endpoint: a.URL(), APIKey: made.APIKey, SelfURL: a.URL(), Dir: filepath.Join(cfg.Data, "shop"), Logger: a.logger,
 		Mail: func(ctx context.Context, to, subject, text string) error {
-			return a.mailbox.Send(ctx, mail.Message{To: to, Subject: subject, Text: text})
+			_, err := a.mailbox.Send(ctx, mail.Message{To: to, Subject: subject, Text: text})
+			return err
 		},
 		OnProgress: func(done, total int, what string) {
 			fmt.Fprintf(w, "\r%-78s", fmt.Sprintf("  %3d of %d jobs done: %s", done, total, what))

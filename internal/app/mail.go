@@ -29,8 +29,8 @@ func (a *App) mailSender() (mail.Sender, error) {
 // noMail is the sender of a server without a mail server. It gives mail up at once instead of trying for days.
 type noMail struct{}
 
-func (noMail) Send(context.Context, mail.Message) error {
-	return &mail.Fault{Class: "no mail server is configured", Permanent: true}
+func (noMail) Send(context.Context, mail.Message) (string, error) {
+	return "", &mail.Fault{Class: "no mail server is configured", Permanent: true}
 }
 
 // canMail tells whether mail arrives. Without it nobody can sign up, because an address could not be verified.

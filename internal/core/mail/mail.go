@@ -15,6 +15,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/kept-dev/kept/internal/core/privacy"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
@@ -37,6 +39,12 @@ type Type struct {
 	Title  string        // for people: "Password reset"
 	MaxAge time.Duration // a mail that could not be sent for so long is dropped; 0 is DefaultMaxAge
 	Sample Content       // shows what it looks like
+
+	// Optional mail can be refused with one click, by whoever gets it: it has List-Unsubscribe. Marketing mail always is.
+	Optional bool
+	// Security mail goes out whatever is known of the address: without it somebody could be locked out, or not hear of
+	// an intruder.
+	Security bool
 }
 
 // DefaultMaxAge is how long sending is tried.
@@ -68,10 +76,11 @@ type Mail struct {
 // ErrNoOptIn refuses a marketing mail to somebody who did not ask for it.
 var ErrNoOptIn = errors.New("mail: marketing mail needs a stored opt-in")
 
-// Sealer encrypts what waits in the outbox; *seal.Box is one.
+// Sealer encrypts what waits in the outbox, and knows addresses again without keeping them; *seal.Box is one.
 type Sealer interface {
 	Seal(plain, aad []byte) ([]byte, error)
 	Open(sealed, aad []byte) ([]byte, error)
+	Tag(label string, data []byte) [32]byte
 }
 
 // OptIns tells who asked for marketing mail.
@@ -82,14 +91,15 @@ type OptIns interface {
 // Deps is what the module needs.
 type Deps struct {
 	DB      *db.DB
-	UI      *ui.UI // nil: no mailbox pages
+	UI      *ui.UI // nil: no pages
 	Seal    Sealer // the instance's box
-	Sender  Sender // *SMTP or *Mailbox
+	Sender  Sender // *SMTP, *Mailgun, *SES or *Mailbox
 	Types   []Type // of all modules
 	OptIns  OptIns // nil: nobody opted in to anything
 	Product string // "Kept"
 	From    string // address, with or without a name
 	BaseURL string // where this server is reached, for the foot of each mail
+	Reports Reports
 	Clock   kernel.Clock
 	Logger  *slog.Logger
 }
@@ -102,6 +112,8 @@ type Module struct {
 	render  *renderer
 	pages   *ui.Pages
 	mailbox *Mailbox // nil unless it is the Sender
+	certs   certificates
+	counted *prometheus.CounterVec
 	loop    loop
 }
 
@@ -119,7 +131,8 @@ func New(d Deps) (*Module, error) {
 	if d.DB == nil || d.Seal == nil || d.Sender == nil {
 		return nil, errors.New("mail: DB, Seal and Sender are needed")
 	}
-	m := &Module{d: d, db: d.DB, types: map[string]Type{}, render: newRenderer(d.Product, d.BaseURL)}
+	d.Reports.fill()
+	m := &Module{d: d, db: d.DB, types: map[string]Type{}, render: newRenderer(d.Product, d.BaseURL), counted: newReportCounter()}
 	for _, t := range d.Types {
 		if err := m.declare(t); err != nil {
 			return nil, err
@@ -129,7 +142,7 @@ func New(d Deps) (*Module, error) {
 	if box, ok := d.Sender.(*Mailbox); ok {
 		m.mailbox = box
 	}
-	if d.UI != nil && m.mailbox != nil {
+	if d.UI != nil {
 		var err error
 		if m.pages, err = d.UI.Pages(templates, "templates/*.html"); err != nil {
 			return nil, fmt.Errorf("mail: %w", err)
@@ -145,6 +158,10 @@ func (m *Module) declare(t Type) error {
 	if _, twice := m.types[t.ID]; twice {
 		return fmt.Errorf("mail: type %q is declared twice", t.ID)
 	}
+	if t.Kind == Marketing && t.Security || t.Optional && t.Security {
+		return fmt.Errorf("mail: type %q cannot be about security and optional", t.ID)
+	}
+	t.Optional = t.Optional || t.Kind == Marketing
 	if t.MaxAge == 0 {
 		t.MaxAge = DefaultMaxAge
 	}

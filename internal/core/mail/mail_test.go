@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/sha256"
 	"errors"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/db/dbtest"
@@ -44,7 +46,7 @@ type scripted struct {
 	failed int
 }
 
-func (s *scripted) Send(_ context.Context, m Message) error {
+func (s *scripted) Send(_ context.Context, m Message) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.errs) > 0 {
@@ -52,16 +54,18 @@ func (s *scripted) Send(_ context.Context, m Message) error {
 		s.errs = s.errs[1:]
 		if err != nil {
 			s.failed++
-			return err
+			return "", err
 		}
 	}
 	s.sent = append(s.sent, m)
-	return nil
+	return "id-of-" + m.ID, nil
 }
 
 var testTypes = []Type{
 	{ID: "reset", Kind: Transactional, Title: "Password reset"},
 	{ID: "news", Kind: Marketing, Title: "News"},
+	{ID: "digest", Kind: Transactional, Title: "Weekly digest", Optional: true},
+	{ID: "notice", Kind: Transactional, Title: "Security notice", Security: true},
 }
 
 const canary = "canary-8d1f"
@@ -82,6 +86,10 @@ func (g gcm) Seal(plain, aad []byte) ([]byte, error) {
 
 func (g gcm) Open(sealed, aad []byte) ([]byte, error) {
 	return g.AEAD.Open(nil, nil, sealed, aad)
+}
+
+func (g gcm) Tag(label string, data []byte) [32]byte {
+	return sha256.Sum256(append([]byte("tag "+label+" "), data...))
 }
 
 func testBox(t testing.TB) Sealer {
@@ -107,7 +115,8 @@ func each(t *testing.T, f func(t *testing.T, b bundle)) {
 	dbtest.EachConfig(t, func(t *testing.T, cfg db.Config) {
 		c, sender := &clock{at: start}, &scripted{}
 		cfg.Clock = c.now
-		m, err := New(Deps{DB: dbtest.Open(t, cfg, db.Module{Name: "mail", Migrations: Migrations()}), Seal: testBox(t),
+		d := dbtest.Open(t, cfg, db.Module{Name: "audit", Migrations: audit.Migrations()}, db.Module{Name: "mail", Migrations: Migrations()})
+		m, err := New(Deps{DB: d, Seal: testBox(t),
 			Sender: sender, Types: testTypes, From: "Kept <kept@kept.example>", BaseURL: "https://kept.example", Clock: c.now})
 		if err != nil {
 			t.Fatal(err)
@@ -354,7 +363,7 @@ func TestStartSendsAndStopIsSafeInAnyOrder(t *testing.T) {
 
 type senderFunc func(context.Context, Message) error
 
-func (f senderFunc) Send(ctx context.Context, m Message) error { return f(ctx, m) }
+func (f senderFunc) Send(ctx context.Context, m Message) (string, error) { return "", f(ctx, m) }
 
 const crashEnv = "KEPT_TEST_MAIL_CRASH"
 
@@ -416,7 +425,7 @@ func TestSweepRemovesOldRows(t *testing.T) {
 		if n, err := b.Sweep(t.Context(), "", b.c.now().Add(-Retention)); err != nil || n != 1 {
 			t.Fatalf("%d, %v", n, err)
 		}
-		if n, err := b.count(t.Context(), ""); err != nil || n != 1 {
+		if n, err := b.countOf("mail_outbox")(t.Context(), ""); err != nil || n != 1 {
 			t.Fatalf("%d left, %v", n, err)
 		}
 	})
@@ -425,7 +434,7 @@ func TestSweepRemovesOldRows(t *testing.T) {
 func TestContentCannotAddHeadersOrParagraphs(t *testing.T) {
 	t.Parallel()
 	c := Content{Subject: "Hello\r\nBcc: eve@example.org", Text: []string{"Ann\n\nPay here: https://evil.example"}}
-	msg, err := newRenderer("Kept", "").message("a@example.org", c)
+	msg, err := newRenderer("Kept", "").message("a@example.org", "", c)
 	if err != nil {
 		t.Fatal(err)
 	}

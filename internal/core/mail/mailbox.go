@@ -41,14 +41,14 @@ func NewMailbox(clock kernel.Clock) *Mailbox {
 }
 
 // Send puts the message into the mailbox.
-func (b *Mailbox) Send(_ context.Context, msg Message) error {
+func (b *Mailbox) Send(_ context.Context, msg Message) (string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.mails = append(b.mails, Received{Message: msg, At: b.clock()})
 	if over := len(b.mails) - mailboxSize; over > 0 {
 		b.mails = slices.Delete(b.mails, 0, over)
 	}
-	return nil
+	return "", nil
 }
 
 // All lists the mails, newest first.
@@ -74,15 +74,21 @@ func (b *Mailbox) find(id string) (Received, bool) {
 	return all[i], true
 }
 
-// Routes is the module's part of the route table: the mailbox pages, where mail goes to a mailbox.
-func (m *Module) Routes() []httpx.Route {
-	if m.mailbox == nil || m.pages == nil {
+// mailboxRoutes are the pages of the mailbox and of how each mail looks.
+func (m *Module) mailboxRoutes() []httpx.Route {
+	if m.mailbox == nil {
 		return nil
 	}
+	page := func(path string, h httpx.Handler) httpx.Route {
+		return httpx.Route{Method: "GET", Path: path, Handler: m.mailboxOnly(h), Access: httpx.Public, Rate: httpx.RatePage}
+	}
 	return []httpx.Route{
-		{Method: "GET", Path: "/mailbox", Handler: m.mailboxOnly(m.mailboxList), Access: httpx.Public, Rate: httpx.RatePage},
-		{Method: "GET", Path: "/mailbox/{id}", Handler: m.mailboxOnly(m.mailboxMail), Access: httpx.Public, Rate: httpx.RatePage},
-		{Method: "GET", Path: "/mailbox/{id}/html", Handler: m.mailboxOnly(m.mailboxHTML), Access: httpx.Public, Rate: httpx.RatePage},
+		page("/mailbox", m.mailboxList),
+		page("/mailbox/{id}", m.mailboxMail),
+		page("/mailbox/{id}/html", m.mailboxHTML),
+		page("/mail/types", m.typeList),
+		page("/mail/types/{type}", m.typePage),
+		page("/mail/types/{type}/html", m.typeHTML),
 	}
 }
 
@@ -146,10 +152,15 @@ func (m *Module) mailboxHTML(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return kernel.Errorf(kernel.NotFound, "This mail is gone.")
 	}
+	return writeMailHTML(w, mail.HTML)
+}
+
+func writeMailHTML(w http.ResponseWriter, html string) error {
 	h := w.Header()
 	h.Set("Content-Security-Policy", mailPolicy)
+	h.Set("X-Frame-Options", "SAMEORIGIN")
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
-	_, err := w.Write([]byte(strings.Replace(mail.HTML, "<head>", `<head><base target="_top">`, 1)))
+	_, err := w.Write([]byte(strings.Replace(html, "<head>", `<head><base target="_top">`, 1)))
 	return err
 }

@@ -15,7 +15,7 @@ func TestMailboxKeepsTheNewest(t *testing.T) {
 	t.Parallel()
 	b := NewMailbox(nil)
 	for i := range mailboxSize + 5 {
-		if err := b.Send(t.Context(), Message{ID: string(rune('a' + i%26)), To: "Ann@Example.org"}); err != nil {
+		if _, err := b.Send(t.Context(), Message{ID: string(rune('a' + i%26)), To: "Ann@Example.org"}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,14 +17,19 @@ const (
 	stateQueued = "queued"
 	stateSent   = "sent"
 	stateFailed = "failed"  // the server refuses it for good, or it took too long
-	stateVoid   = "dropped" // it was never meant to be sent
+	stateVoid   = "dropped" // it was never meant to be sent, or the address is not to be mailed
+	stateBounce = "bounced" // it was sent, and came back
 )
 
 // lease is how long one attempt may take before another instance may try.
 const lease = 5 * time.Minute
 
 func (m *Module) insert(ctx context.Context, tx *db.Tx, mail Mail) error {
-	msg, err := m.render.message(mail.To, mail.Content)
+	unsubscribe, err := m.unsubscribeURL(mail.To, mail.Type)
+	if err != nil {
+		return err
+	}
+	msg, err := m.render.message(mail.To, unsubscribe, mail.Content)
 	if err != nil {
 		return err
 	}
@@ -105,21 +110,36 @@ func (m *Module) Drain(ctx context.Context) (n int, err error) {
 // deliver makes one attempt and notes how it ended. An error is the database's; what the mail server said is in the row.
 func (m *Module) deliver(ctx context.Context, row outboxRow) error {
 	if row.void {
-		return m.finish(ctx, row.id, stateVoid, "")
+		return m.finish(ctx, row.id, ending{state: stateVoid})
 	}
-	err := m.attempt(ctx, row)
+	msg, err := m.open(row)
+	if err != nil {
+		return m.finish(ctx, row.id, ending{state: stateFailed, class: faultOf(err).Class})
+	}
+	if reason, err := m.refuses(ctx, msg.To, row.mailType); err != nil || reason != "" {
+		return errors.Join(err, m.finish(ctx, row.id, ending{state: stateVoid, class: string(reason)}))
+	}
+	id, err := m.attempt(ctx, msg)
 	switch {
 	case err == nil:
-		return m.finish(ctx, row.id, stateSent, "")
+		return m.finish(ctx, row.id, ending{state: stateSent, providerID: id})
 	case ctx.Err() != nil: // we are stopping, which says nothing about the mail
 		return ctx.Err()
 	}
-	fault := faultOf(err)
+	return m.failed(ctx, row, msg, faultOf(err))
+}
+
+// failed notes an attempt that did not work: for another try, or for good.
+func (m *Module) failed(ctx context.Context, row outboxRow, msg Message, fault *Fault) error {
 	next := m.d.Clock().Add(backoff(row.attempts))
 	if fault.Permanent || next.Sub(row.createdAt) > m.maxAge(row.mailType) {
 		m.d.Logger.Warn("mail given up", slog.String("mail", string(row.id)), slog.String("type", row.mailType),
 			slog.Int("attempts", row.attempts), slog.String("class", fault.Class))
-		return m.finish(ctx, row.id, stateFailed, fault.Class)
+		end := ending{state: stateFailed, class: fault.Class}
+		if fault.Bounce {
+			end.bounced = msg.To
+		}
+		return m.finish(ctx, row.id, end)
 	}
 	m.d.Logger.Info("mail will be tried again", slog.String("mail", string(row.id)), slog.String("type", row.mailType),
 		slog.Int("attempts", row.attempts), slog.String("class", fault.Class))
@@ -130,16 +150,19 @@ func (m *Module) deliver(ctx context.Context, row outboxRow) error {
 	})
 }
 
-func (m *Module) attempt(ctx context.Context, row outboxRow) error {
+func (m *Module) open(row outboxRow) (msg Message, err error) {
 	plain, err := m.d.Seal.Open(row.sealed, aad(row.id))
 	if err != nil {
-		return &Fault{Class: "content cannot be opened", Permanent: true, Cause: err}
+		return msg, &Fault{Class: "content cannot be opened", Permanent: true, Cause: err}
 	}
-	var msg Message
 	if err := json.Unmarshal(plain, &msg); err != nil {
-		return &Fault{Class: "content cannot be read", Permanent: true, Cause: err}
+		return msg, &Fault{Class: "content cannot be read", Permanent: true, Cause: err}
 	}
 	msg.ID, msg.Type, msg.From = string(row.id), row.mailType, m.d.From
+	return msg, nil
+}
+
+func (m *Module) attempt(ctx context.Context, msg Message) (id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lease/2)
 	defer cancel()
 	return m.d.Sender.Send(ctx, msg)
@@ -152,12 +175,22 @@ func (m *Module) maxAge(mailType string) time.Duration {
 	return DefaultMaxAge // declared by an older version
 }
 
+// ending is how a mail ended.
+type ending struct {
+	state, class string
+	providerID   string // how whoever took it calls it
+	bounced      string // the address that nobody has
+}
+
 // finish notes the end of a mail and removes its content.
-func (m *Module) finish(ctx context.Context, id kernel.ID, state, class string) error {
+func (m *Module) finish(ctx context.Context, id kernel.ID, end ending) error {
 	return m.db.Tx(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE mail_outbox SET state = $2, sealed = NULL, done_at = $3, error = $4 WHERE id = $1`,
-			id, state, kernel.Micros(tx.Now()), class)
-		return err
+		_, err := tx.Exec(ctx, `UPDATE mail_outbox SET state = $2, sealed = NULL, done_at = $3, error = $4, provider_id = $5 WHERE id = $1`,
+			id, end.state, kernel.Micros(tx.Now()), end.class, end.providerID)
+		if err != nil || end.bounced == "" {
+			return err
+		}
+		return m.mark(ctx, tx, end.bounced, Bounce, "mail:"+string(id))
 	})
 }
 

@@ -28,6 +28,8 @@ type Message struct {
 	Subject string `json:"subject"`
 	Text    string `json:"text"`
 	HTML    string `json:"html"`
+	// Unsubscribe is where one request ends mail of this type to this address (RFC 8058); empty for mail that must come.
+	Unsubscribe string `json:"unsubscribe,omitempty"`
 }
 
 type renderer struct {
@@ -46,14 +48,14 @@ func newRenderer(product, baseURL string) *renderer {
 
 type messageView struct {
 	Content
-	Product, BaseURL string
+	Product, BaseURL, Unsubscribe string
 }
 
 // message renders both forms. Values come from people in part, so line breaks cannot leave the place they are put in.
-func (r *renderer) message(to string, c Content) (Message, error) {
+func (r *renderer) message(to, unsubscribe string, c Content) (Message, error) {
 	c.Subject = oneLine(c.Subject)
 	c.Text, c.After = oneLines(c.Text), oneLines(c.After)
-	view := messageView{Content: c, Product: r.product, BaseURL: r.baseURL}
+	view := messageView{Content: c, Product: r.product, BaseURL: r.baseURL, Unsubscribe: unsubscribe}
 	var text, html strings.Builder
 	if err := r.text.Execute(&text, view); err != nil {
 		return Message{}, err
@@ -61,7 +63,7 @@ func (r *renderer) message(to string, c Content) (Message, error) {
 	if err := r.html.Execute(&html, view); err != nil {
 		return Message{}, err
 	}
-	return Message{To: to, Subject: c.Subject, Text: text.String(), HTML: html.String()}, nil
+	return Message{To: to, Subject: c.Subject, Text: text.String(), HTML: html.String(), Unsubscribe: unsubscribe}, nil
 }
 
 // textWidth is how long the lines of the text form are; a longer word, such as an address, has one to itself.

@@ -34,6 +34,22 @@ CREATE TABLE mail_outbox (
 CREATE INDEX mail_outbox_due ON mail_outbox (state, due_at);
 CREATE INDEX mail_outbox_account ON mail_outbox (account_id);
 CREATE INDEX mail_outbox_created ON mail_outbox (created_at);
+`}, {Name: "addresses that get no mail", SQL: `
+CREATE TABLE mail_suppressions (
+	address_tag BYTES NOT NULL,
+	type TEXT_C NOT NULL,
+	reason TEXT_C NOT NULL,
+	at INTEGER NOT NULL,
+	PRIMARY KEY (address_tag, type)
+) END_TABLE;
+CREATE INDEX mail_suppressions_at ON mail_suppressions (reason, at);
+CREATE TABLE mail_reports (
+	id_hash BYTES NOT NULL PRIMARY KEY,
+	at INTEGER NOT NULL
+) END_TABLE;
+CREATE INDEX mail_reports_at ON mail_reports (at);
+ALTER TABLE mail_outbox ADD COLUMN provider_id TEXT NOT NULL DEFAULT '';
+CREATE INDEX mail_outbox_provider ON mail_outbox (provider_id);
 `}}
 }
 
@@ -49,35 +65,91 @@ func (m *Module) Collections() []privacy.Collection {
 			{Name: "type", Category: privacy.Technical, Note: "which kind of mail"},
 			{Name: "account_id", Category: privacy.Technical, Note: "whom it is for"},
 			{Name: "void", Category: privacy.Technical, Note: "written for the look of it and never sent"},
-			{Name: "state", Category: privacy.Technical, Note: "queued, sent, failed or dropped"},
+			{Name: "state", Category: privacy.Technical, Note: "queued, sent, failed, dropped or bounced"},
 			{Name: "sealed", Category: privacy.Content, Note: "address, subject and text, sealed; removed when done"},
 			{Name: "attempts", Category: privacy.Technical, Note: "how often it was tried"},
 			{Name: "created_at", Category: privacy.Technical, Note: "when it was written"},
 			{Name: "due_at", Category: privacy.Technical, Note: "when it is tried next"},
 			{Name: "done_at", Category: privacy.Technical, Note: "when it was sent or given up"},
 			{Name: "error", Category: privacy.Technical, Note: "why the last attempt failed, without addresses"},
+			{Name: "provider_id", Category: privacy.Technical, Note: "how the mail provider calls it, to know a report about it"},
 		},
-		Oldest: m.oldest, Count: m.count, Sweep: m.Sweep, NoExport: "the content is gone once a mail is sent; the inbox has it",
+		Oldest: m.oldestOf(`SELECT coalesce(min(created_at), 0) FROM mail_outbox`), Count: m.countOf("mail_outbox"), Sweep: m.Sweep, NoExport: "the content is gone once a mail is sent; the inbox has it",
 		MaxAge:  func(context.Context, kernel.WorkspaceID) (time.Duration, error) { return Retention, nil },
 		NoErase: "goes with the account",
-	}}
+	}, m.suppressionsCollection(), m.reportsCollection()}
 }
 
-func (m *Module) oldest(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
-	if ws != "" { // mail belongs to people, not to workspaces
-		return time.Time{}, nil
+func (m *Module) suppressionsCollection() privacy.Collection {
+	return privacy.Collection{
+		Name: "mail_suppressions", Module: "mail", Title: "Addresses that get no mail", Subjects: "people who were sent mail",
+		Purpose:    "to send nothing to somebody who refused it, or to an address that nobody has",
+		LegalBasis: "legal obligation", Retention: "90 days after a mail came back; a refusal until it is taken back", Where: "control database",
+		Promises: []string{"USE-4"},
+		Fields: []privacy.Field{
+			{Name: "address_tag", Category: privacy.Technical, Note: "keyed hash of the address, which is not stored"},
+			{Name: "type", Category: privacy.Settings, Note: "which kind of mail is refused"},
+			{Name: "reason", Category: privacy.Technical, Note: "refused, reported as junk, or came back"},
+			{Name: "at", Category: privacy.Technical, Note: "since when"},
+		},
+		Oldest: m.oldestOf(`SELECT coalesce(min(at), 0) FROM mail_suppressions WHERE reason = '` + string(Bounce) + `'`),
+		Count:  m.countOf("mail_suppressions"), Sweep: m.sweepOf(`DELETE FROM mail_suppressions WHERE reason = '` + string(Bounce) + `' AND at < $1`),
+		MaxAge:   func(context.Context, kernel.WorkspaceID) (time.Duration, error) { return BounceMemory, nil },
+		NoExport: "the addresses are not stored; the account's page about mail shows its own",
+		NoErase:  "a refusal must outlive the account, and names nobody",
 	}
-	var us int64
-	err := m.db.QueryRow(ctx, `SELECT coalesce(min(created_at), 0) FROM mail_outbox`).Scan(&us)
-	return kernel.FromMicros(us), err
 }
 
-func (m *Module) count(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-	if ws != "" {
-		return 0, nil
+func (m *Module) reportsCollection() privacy.Collection {
+	return privacy.Collection{
+		Name: "mail_reports", Module: "mail", Title: "Reports of mail providers that were read", Subjects: "nobody",
+		Purpose: "to read no report twice", LegalBasis: "legitimate interest", Retention: "2 days", Where: "control database",
+		Promises: []string{"USE-4"},
+		Fields: []privacy.Field{
+			{Name: "id_hash", Category: privacy.Technical, Note: "hash of the report's number"},
+			{Name: "at", Category: privacy.Technical, Note: "when it came"},
+		},
+		Oldest: m.oldestOf(`SELECT coalesce(min(at), 0) FROM mail_reports`), Count: m.countOf("mail_reports"),
+		Sweep:    m.sweepOf(`DELETE FROM mail_reports WHERE at < $1`),
+		MaxAge:   func(context.Context, kernel.WorkspaceID) (time.Duration, error) { return reportMemory, nil },
+		NoExport: "it names nobody and nothing", NoErase: "it names nobody and nothing",
 	}
-	err = m.db.QueryRow(ctx, `SELECT count(*) FROM mail_outbox`).Scan(&n)
-	return n, err
+}
+
+// The parts of a collection that belongs to no workspace.
+
+func (m *Module) oldestOf(query string) func(context.Context, kernel.WorkspaceID) (time.Time, error) {
+	return func(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
+		if ws != "" {
+			return time.Time{}, nil
+		}
+		var us int64
+		err := m.db.QueryRow(ctx, query).Scan(&us)
+		return kernel.FromMicros(us), err
+	}
+}
+
+func (m *Module) countOf(table string) func(context.Context, kernel.WorkspaceID) (int64, error) {
+	return func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
+		if ws != "" {
+			return 0, nil
+		}
+		err = m.db.QueryRow(ctx, `SELECT count(*) FROM `+table).Scan(&n)
+		return n, err
+	}
+}
+
+func (m *Module) sweepOf(query string) func(context.Context, kernel.WorkspaceID, time.Time) (int64, error) {
+	return func(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (n int64, err error) {
+		if ws != "" {
+			return 0, nil
+		}
+		err = m.db.Tx(ctx, func(tx *db.Tx) error {
+			n, err = tx.Exec(ctx, query, kernel.Micros(before))
+			return err
+		})
+		return n, err
+	}
 }
 
 // Sweep removes what was written before a time, whatever became of it.

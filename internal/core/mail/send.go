@@ -6,15 +6,17 @@ import (
 	"fmt"
 )
 
-// Sender hands a message to whoever delivers it. An error that is no *Fault counts as temporary.
+// Sender hands a message to whoever delivers it, and returns how that one calls it in later reports; empty where there
+// are none. An error that is no *Fault counts as temporary.
 type Sender interface {
-	Send(ctx context.Context, msg Message) error
+	Send(ctx context.Context, msg Message) (id string, err error)
 }
 
 // Fault is why a message was not taken.
 type Fault struct {
 	Class     string // short and free of addresses, for the row and the log: "refused 550"
 	Permanent bool   // another try makes no sense
+	Bounce    bool   // nobody has the address
 	Cause     error
 }
 

@@ -79,23 +79,23 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// Send makes one connection and hands the message over.
-func (s *SMTP) Send(ctx context.Context, msg Message) error {
+// Send makes one connection and hands the message over. Reports about it come to the sender's mailbox, not to us.
+func (s *SMTP) Send(ctx context.Context, msg Message) (string, error) {
 	out, err := compose(msg)
 	if err != nil {
-		return &Fault{Class: "address is not valid", Permanent: true, Cause: err}
+		return "", &Fault{Class: "address is not valid", Permanent: true, Cause: err}
 	}
 	conn, err := s.client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return smtpFault(err)
+		return "", smtpFault(err)
 	}
 	// The server has the message when it said so after the data. How the goodbye goes changes nothing: to call that an
 	// error would send the mail twice.
 	defer s.client.CloseWithSMTPClient(conn)
 	if err := s.client.SendWithSMTPClient(conn, out); err != nil {
-		return smtpFault(err)
+		return "", smtpFault(err)
 	}
-	return nil
+	return "", nil
 }
 
 func compose(msg Message) (*gomail.Msg, error) {
@@ -110,6 +110,10 @@ func compose(msg Message) (*gomail.Msg, error) {
 	out.SetDate()
 	out.SetMessageIDWithValue(msg.ID + "@" + domainOf(msg.From))
 	out.SetGenHeader("Auto-Submitted", "auto-generated") // no out-of-office answers, please (RFC 3834)
+	if msg.Unsubscribe != "" {
+		out.SetGenHeaderPreformatted("List-Unsubscribe", "<"+msg.Unsubscribe+">") // an address must not be folded
+		out.SetGenHeader("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+	}
 	out.SetBodyString(gomail.TypeTextPlain, msg.Text)
 	if msg.HTML != "" {
 		out.AddAlternativeString(gomail.TypeTextHTML, msg.HTML)
@@ -131,7 +135,8 @@ func smtpFault(err error) *Fault {
 	var send *gomail.SendError
 	if errors.As(err, &send) {
 		if code := send.ErrorCode(); code != 0 {
-			return &Fault{Class: fmt.Sprintf("refused %d", code), Permanent: !send.IsTemp() && code >= 500, Cause: err}
+			permanent := !send.IsTemp() && code >= 500
+			return &Fault{Class: fmt.Sprintf("refused %d", code), Permanent: permanent, Bounce: permanent && badAddress(send), Cause: err}
 		}
 	}
 	var proto *textproto.Error
@@ -142,4 +147,20 @@ func smtpFault(err error) *Fault {
 		return &Fault{Class: "timed out", Cause: err}
 	}
 	return &Fault{Class: "no connection", Cause: err}
+}
+
+// badAddress tells a recipient that does not exist from a server that will not have our mail: the first has an enhanced
+// code of class 5.1 (RFC 3463), of which two are about the sender, or for servers without those a plain refusal of the
+// recipient. 5.7 is about policy.
+func badAddress(err *gomail.SendError) bool {
+	if err.Reason != gomail.ErrSMTPRcptTo {
+		return false
+	}
+	switch code := err.EnhancedStatusCode(); {
+	case code == "5.1.7", code == "5.1.8":
+		return false
+	case code != "":
+		return strings.HasPrefix(code, "5.1.")
+	}
+	return err.ErrorCode() == 550 || err.ErrorCode() == 553
 }

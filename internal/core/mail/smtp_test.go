@@ -201,7 +201,7 @@ func TestSMTPSendsTextAndHTML(t *testing.T) {
 			tc.srv.t, tc.srv.tls = t, server
 			tc.cfg.options = []gomail.Option{gomail.WithTLSConfig(client)}
 			srv := tc.srv.start()
-			if err := srv.client(t, tc.cfg).Send(t.Context(), testMessage()); err != nil {
+			if _, err := srv.client(t, tc.cfg).Send(t.Context(), testMessage()); err != nil {
 				t.Fatal(err)
 			}
 			mails := srv.mails()
@@ -257,7 +257,7 @@ func TestSMTPFaults(t *testing.T) {
 		srv.t, srv.tls = t, server
 		cfg.options = []gomail.Option{gomail.WithTLSConfig(client)}
 		s := srv.start()
-		err := s.client(t, cfg).Send(t.Context(), testMessage())
+		_, err := s.client(t, cfg).Send(t.Context(), testMessage())
 		var f *Fault
 		if !errors.As(err, &f) {
 			t.Fatalf("no fault: %v", err)
@@ -303,14 +303,14 @@ func TestSMTPFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		var f *Fault
-		if err := smtp.Send(t.Context(), testMessage()); !errors.As(err, &f) || f.Permanent || f.Class != "no connection" {
+		if _, err := smtp.Send(t.Context(), testMessage()); !errors.As(err, &f) || f.Permanent || f.Class != "no connection" {
 			t.Errorf("%v", err)
 		}
 	})
 	t.Run("certificate of somebody else", func(t *testing.T) {
 		s := (&smtpServer{t: t, tls: server, wrap: true}).start()
 		var f *Fault
-		if err := s.client(t, SMTPConfig{TLS: TLSWrap}).Send(t.Context(), testMessage()); !errors.As(err, &f) || f.Permanent {
+		if _, err := s.client(t, SMTPConfig{TLS: TLSWrap}).Send(t.Context(), testMessage()); !errors.As(err, &f) || f.Permanent {
 			t.Errorf("%v", err)
 		}
 	})
@@ -322,7 +322,7 @@ func TestSMTPFaults(t *testing.T) {
 		msg := testMessage()
 		msg.To = "not an address"
 		var f *Fault
-		if err := smtp.Send(context.Background(), msg); !errors.As(err, &f) || !f.Permanent {
+		if _, err := smtp.Send(context.Background(), msg); !errors.As(err, &f) || !f.Permanent {
 			t.Errorf("%v", err)
 		}
 	})
