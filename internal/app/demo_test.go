@@ -72,7 +72,11 @@ func TestDemo(t *testing.T) {
 		}
 	})
 	link := s.await(t, ended, `(http://\S+/sign-in/link\S+)`)[1]
-	s.await(t, ended, `300 jobs done;`)
+	enough := `100 of 300 jobs done`
+	if os.Getenv("KEPT_SHOTS") != "" {
+		enough = `300 jobs done;`
+	}
+	s.await(t, ended, enough)
 
 	p := uitest.Start(t).Open(t, link)
 	p.Click(t, "main form button")

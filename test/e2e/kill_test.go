@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	killRounds = 6    // on SQLite, unless KEPT_KILL_ROUNDS says otherwise; a third of it on PostgreSQL
-	killAfter  = 50   // acknowledged requests in a round, at most
-	inDetail   = 1000 // jobs that are looked at one by one, unless KEPT_KILL_ROUNDS is set: then all
+	killRounds = 6   // on SQLite, unless KEPT_KILL_ROUNDS says otherwise; a third of it on PostgreSQL
+	killAfter  = 50  // acknowledged requests in a round, at most
+	inDetail   = 200 // jobs that are looked at one by one, unless KEPT_KILL_ROUNDS is set: then all
 	earlyKill  = 400 * time.Millisecond
 )
 
@@ -148,7 +148,7 @@ func listed(t *testing.T, rows []string, want map[string]expected) {
 	}
 }
 
-// details looks at jobs by themselves, in no order: one run, each step once, and the payload. It reads beside the server, which would
+// details looks at jobs by themselves: one run, each step once, and the payload. It reads beside the server, which would
 // not let one client ask so much.
 func details(t *testing.T, p *place, want map[string]expected, most int) {
 	t.Helper()
@@ -159,10 +159,8 @@ func details(t *testing.T, p *place, want map[string]expected, most int) {
 		t.Fatal(err)
 	}
 	defer func() { external.Check(t, beside.Stop(context.WithoutCancel(t.Context()))) }()
-	for id, e := range want {
-		if most--; most < 0 {
-			return
-		}
+	for _, id := range chosen(want, most) {
+		e := want[id]
 		job, err := beside.Jobs().Detail(t.Context(), p.workspace, e.queue, id, 0)
 		if err != nil {
 			t.Errorf("%s: %v", id, err)
@@ -172,6 +170,21 @@ func details(t *testing.T, p *place, want map[string]expected, most int) {
 			t.Errorf("%s has %d runs, %d steps and %s; want 1, %d and %s", id, len(job.Runs), len(job.Steps), job.Input, e.steps, e.input)
 		}
 	}
+}
+
+// chosen are some jobs, in no order. Three of four, if there are so many, had events sent more than once: with those it
+// can go wrong.
+func chosen(want map[string]expected, most int) []string {
+	var unsure, calm []string
+	for id, e := range want {
+		if e.unsure {
+			unsure = append(unsure, id)
+		} else {
+			calm = append(calm, id)
+		}
+	}
+	calm = calm[:min(len(calm), max(most/4, most-len(unsure)))]
+	return append(calm, unsure[:min(len(unsure), most-len(calm))]...)
 }
 
 func same(t *testing.T, when string, before, after []string) {

@@ -27,6 +27,7 @@ type reporters struct {
 	stop    chan struct{}
 	acked   chan struct{} // signals that a request was acknowledged
 	posts   []int         // acknowledged requests of each client, once all have finished
+	unsure  []map[int]int // of each client, how often a request had to be sent again
 
 	acknowledged, again atomic.Int64
 	goal                atomic.Int64               // of acknowledged
@@ -40,8 +41,9 @@ type reporters struct {
 
 func newReporters(t *testing.T, key string) *reporters {
 	f := &reporters{t: t, key: key, stop: make(chan struct{}), acked: make(chan struct{}, 1),
-		posts: make([]int, reporterCount), newer: make(chan struct{})}
+		posts: make([]int, reporterCount), unsure: make([]map[int]int, reporterCount), newer: make(chan struct{})}
 	for client := range reporterCount {
+		f.unsure[client] = map[int]int{}
 		f.running.Go(func() { f.report(client) })
 	}
 	t.Cleanup(f.running.Wait) // the test's context ends them
@@ -145,6 +147,7 @@ func (f *reporters) report(client int) {
 				return
 			}
 			f.again.Add(1)
+			f.unsure[client][post]++
 			url, number = f.server(ctx, number)
 		}
 		if f.acknowledged.Add(1) == f.goal.Load() {
@@ -215,6 +218,7 @@ func ends(i int) string {
 type expected struct {
 	queue, status, input string
 	steps                int
+	unsure               bool // a request with events of it was sent more than once
 }
 
 // jobs are those of all acknowledged requests, by id.
@@ -223,7 +227,8 @@ func (f *reporters) jobs() map[string]expected {
 	for client, posts := range f.posts {
 		for post := range posts {
 			for i := range jobsPerPost {
-				e := expected{queueOf(client), ends(i), inputOf(post, i), 4}
+				e := expected{queue: queueOf(client), status: ends(i), input: inputOf(post, i), steps: 4,
+					unsure: f.unsure[client][post]+f.unsure[client][post+1] > 0}
 				if post == posts-1 {
 					e.status, e.steps = "active", 3
 				}

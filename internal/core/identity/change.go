@@ -34,21 +34,12 @@ func (m *Module) confirmPassword(ctx context.Context, by httpx.Actor, field, pas
 	if password == "" {
 		return a, kernel.InvalidField(field, "Enter your password.")
 	}
-	p, err := m.prove(ctx, attempt{key: a.key, ip: httpx.ClientIP(ctx)}, password)
+	p, err := m.prove(ctx, attempt{key: a.key, ip: httpx.ClientIP(ctx)}, password, audit.Event{Action: "password.confirm"})
 	if err != nil {
 		return a, err
 	}
 	if p.match {
 		return p.account, nil
-	}
-	err = m.db.Tx(ctx, func(tx *db.Tx) error {
-		if err := failed(ctx, tx, p.attempt); err != nil {
-			return err
-		}
-		return audit.Record(ctx, tx, audit.Event{Action: "password.confirm", Target: a.target(), Result: audit.Denied})
-	})
-	if err != nil {
-		return a, err
 	}
 	return a, kernel.InvalidField(field, "This is not your password.")
 }

@@ -18,16 +18,16 @@ import (
 	"github.com/kept-dev/kept/internal/kernel"
 )
 
-// cost is what one argon2id hash takes.
-type cost struct {
-	memory  uint32 // KiB
-	passes  uint32
-	threads uint8
+// Cost is what one argon2id hash takes.
+type Cost struct {
+	Memory  uint32 // KiB
+	Passes  uint32
+	Threads uint8
 }
 
 // defaultCost is above what OWASP's password storage cheat sheet asks for (19 MiB, 2 passes) and some 50 ms of one core
 // of a small machine. More memory would cost an attacker more, but the server keeps the promise to stay small.
-var defaultCost = cost{memory: 32 << 10, passes: 2, threads: 1}
+var defaultCost = Cost{Memory: 32 << 10, Passes: 2, Threads: 1}
 
 const (
 	saltLen = 16
@@ -39,18 +39,17 @@ const (
 // hasher makes and checks password hashes, a few at a time: each takes a core and memory, and sign-in must not be a way
 // to take the server's whole strength.
 type hasher struct {
-	cost    cost
+	cost    Cost
 	dummy   string        // what the password of an unknown address is compared with
 	gate    chan struct{} // holds a token per running hash
 	waiting atomic.Int32
 	runs    atomic.Int64 // how many hashes were made or checked
 }
 
-func newHasher(c cost, atOnce int) (*hasher, error) {
-	h := &hasher{cost: c, gate: make(chan struct{}, atOnce)}
-	var err error
-	h.dummy, err = h.hash(context.Background(), rand.Text())
-	return h, err
+func newHasher(c Cost, atOnce int) *hasher {
+	random := make([]byte, saltLen+hashLen) // that no password is known for
+	rand.Read(random)
+	return &hasher{cost: c, gate: make(chan struct{}, atOnce), dummy: formatPHC(c, random[:saltLen], random[saltLen:])}
 }
 
 // enter waits for a place at the gate. The returned function leaves it.
@@ -81,10 +80,13 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	salt := make([]byte, saltLen)
 	rand.Read(salt)
 	c := h.cost
-	sum := argon2.IDKey(canonical(password), salt, c.passes, c.memory, c.threads, hashLen)
+	return formatPHC(c, salt, argon2.IDKey(canonical(password), salt, c.Passes, c.Memory, c.Threads, hashLen)), nil
+}
+
+func formatPHC(c Cost, salt, sum []byte) string {
 	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, c.memory, c.passes, c.threads,
-		b64.EncodeToString(salt), b64.EncodeToString(sum)), nil
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, c.Memory, c.Passes, c.Threads,
+		b64.EncodeToString(salt), b64.EncodeToString(sum))
 }
 
 // check compares a password with a stored hash; an empty one is compared with the dummy and never matches. stale says
@@ -99,15 +101,15 @@ func (h *hasher) check(password, stored string) (match, stale bool, err error) {
 	if err != nil {
 		return false, false, err
 	}
-	sum := argon2.IDKey(canonical(password), p.salt, p.passes, p.memory, p.threads, uint32(len(p.sum)))
-	return subtle.ConstantTimeCompare(sum, p.sum) == 1 && known, p.cost != h.cost, nil
+	sum := argon2.IDKey(canonical(password), p.salt, p.Passes, p.Memory, p.Threads, uint32(len(p.sum)))
+	return subtle.ConstantTimeCompare(sum, p.sum) == 1 && known, p.Cost != h.cost, nil
 }
 
 // canonical is the one byte form of a password, however a keyboard composes its characters.
 func canonical(password string) []byte { return []byte(norm.NFKC.String(password)) }
 
 type phc struct {
-	cost
+	Cost
 	salt, sum []byte
 }
 
@@ -119,7 +121,7 @@ func parsePHC(s string) (p phc, err error) {
 	if len(s) > 512 || len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != "v="+strconv.Itoa(argon2.Version) {
 		return p, errPHC
 	}
-	if p.cost, err = parseCost(parts[3]); err != nil {
+	if p.Cost, err = parseCost(parts[3]); err != nil {
 		return p, err
 	}
 	b64 := base64.RawStdEncoding.Strict()
@@ -132,7 +134,7 @@ func parsePHC(s string) (p phc, err error) {
 	return p, nil
 }
 
-func parseCost(s string) (c cost, err error) {
+func parseCost(s string) (c Cost, err error) {
 	var values [3]uint64
 	parts := strings.Split(s, ",")
 	if len(parts) != len(values) {
@@ -148,5 +150,5 @@ func parseCost(s string) (c cost, err error) {
 	if memory < 8*threads || memory > 1<<20 || passes < 1 || passes > 64 || threads < 1 || threads > 16 {
 		return c, errPHC
 	}
-	return cost{uint32(memory), uint32(passes), uint8(threads)}, nil
+	return Cost{uint32(memory), uint32(passes), uint8(threads)}, nil
 }

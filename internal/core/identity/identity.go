@@ -56,6 +56,7 @@ type Deps struct {
 	ClosedSignUp bool      // nobody can sign up; accounts come from `kept setup`
 	MailboxHref  string    // where mail can be read in a demo; empty: in one's inbox
 	Start        string    // where to go after signing in; "/" when empty
+	PasswordCost Cost      // of hashing; zero is right but for tests, which hash often
 	Clock        kernel.Clock
 	Logger       *slog.Logger
 }
@@ -90,13 +91,13 @@ func New(d Deps) (*Module, error) {
 	if d.Start == "" {
 		d.Start = "/"
 	}
-	d.BaseURL = strings.TrimSuffix(d.BaseURL, "/")
-	m := &Module{d: d, db: d.DB}
-	var err error
-	if m.hasher, err = newHasher(defaultCost, max(1, runtime.NumCPU()/2)); err != nil {
-		return nil, fmt.Errorf("identity: %w", err)
+	if d.PasswordCost == (Cost{}) {
+		d.PasswordCost = defaultCost
 	}
+	d.BaseURL = strings.TrimSuffix(d.BaseURL, "/")
+	m := &Module{d: d, db: d.DB, hasher: newHasher(d.PasswordCost, max(1, runtime.NumCPU()/2))}
 	if d.UI != nil {
+		var err error
 		if m.pages, err = d.UI.Pages(templates, "templates/*.html"); err != nil {
 			return nil, fmt.Errorf("identity: %w", err)
 		}

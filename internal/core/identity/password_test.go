@@ -13,20 +13,13 @@ import (
 )
 
 // cheap is a cost for tests about everything but the cost.
-var cheap = cost{memory: 64, passes: 1, threads: 1}
+var cheap = Cost{Memory: 64, Passes: 1, Threads: 1}
 
-func newTestHasher(t testing.TB, c cost) *hasher {
-	t.Helper()
-	h, err := newHasher(c, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return h
-}
+func newTestHasher(c Cost) *hasher { return newHasher(c, 2) }
 
 func TestHashFormat(t *testing.T) {
 	t.Parallel()
-	h := newTestHasher(t, defaultCost)
+	h := newTestHasher(defaultCost)
 	first, err := h.hash(t.Context(), "correct horse battery")
 	if err != nil {
 		t.Fatal(err)
@@ -42,14 +35,16 @@ func TestHashFormat(t *testing.T) {
 	if first == second {
 		t.Error("two hashes of one password are equal: no salt")
 	}
-	if p, err := parsePHC(first); err != nil || p.cost != defaultCost {
-		t.Errorf("%+v, %v", p, err)
+	for what, stored := range map[string]string{"a password": first, "an unknown address": h.dummy} {
+		if p, err := parsePHC(stored); err != nil || p.Cost != defaultCost {
+			t.Errorf("%s: %+v, %v", what, p, err)
+		}
 	}
 }
 
 func TestHashMatches(t *testing.T) {
 	t.Parallel()
-	h := newTestHasher(t, cheap)
+	h := newTestHasher(cheap)
 	stored, err := h.hash(t.Context(), "Ünïcode pässword")
 	if err != nil {
 		t.Fatal(err)
@@ -69,14 +64,14 @@ func TestHashMatches(t *testing.T) {
 	if match, _, err := h.check("anything", ""); err != nil || match {
 		t.Errorf("an account without a password: %v, %v", match, err)
 	}
-	if _, stale, err := newTestHasher(t, cost{128, 1, 1}).check("x", stored); err != nil || !stale {
+	if _, stale, err := newTestHasher(Cost{128, 1, 1}).check("x", stored); err != nil || !stale {
 		t.Errorf("an older cost is not noticed: %v", err)
 	}
 }
 
 func TestGateLetsAFewIn(t *testing.T) {
 	t.Parallel()
-	h := newTestHasher(t, cheap)
+	h := newTestHasher(cheap)
 	var leave []func()
 	for range 2 {
 		f, err := h.enter(t.Context())
@@ -188,7 +183,7 @@ func FuzzParsePHC(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if p.memory > 1<<20 || p.passes < 1 || p.passes > 64 || p.threads < 1 || p.threads > 16 || p.memory < 8*uint32(p.threads) ||
+		if p.Memory > 1<<20 || p.Passes < 1 || p.Passes > 64 || p.Threads < 1 || p.Threads > 16 || p.Memory < 8*uint32(p.Threads) ||
 			len(p.salt) < 8 || len(p.salt) > 64 || len(p.sum) < 16 || len(p.sum) > 64 {
 			t.Errorf("accepted %q as %+v", s, p)
 		}
@@ -210,7 +205,7 @@ func TestDescribeAgent(t *testing.T) {
 }
 
 func BenchmarkHash(b *testing.B) {
-	h := newTestHasher(b, defaultCost)
+	h := newTestHasher(defaultCost)
 	for b.Loop() {
 		if _, err := h.hash(b.Context(), "correct horse battery"); err != nil {
 			b.Fatal(err)

@@ -43,12 +43,13 @@ func (m *Module) SignIn(ctx context.Context, in SignIn) (Step, error) {
 	if len(in.Password) > 4*MaxPassword { // no account has such a one, and hashing it costs
 		return Step{}, errNoMatch()
 	}
-	p, err := m.prove(ctx, attempt{key: addr.Key, ip: parseIP(in.Device.IP)}, in.Password)
+	failure := audit.Event{Action: "login.create", IP: in.Device.IP}
+	p, err := m.prove(ctx, attempt{key: addr.Key, ip: parseIP(in.Device.IP)}, in.Password, failure)
 	if err != nil {
 		return Step{}, err
 	}
 	if !p.match {
-		return Step{}, m.refuse(ctx, p, in.Device.IP)
+		return Step{}, errNoMatch()
 	}
 	return m.welcome(ctx, p, in)
 }
@@ -66,10 +67,10 @@ type proof struct {
 	stale   bool // the hash should be made anew
 }
 
-// prove compares a password with that of an address. It holds its place at the gate over the throttle's question and
-// the comparison, so that many guesses at once do not all ask before the first has failed. Known and unknown addresses
-// take the same steps.
-func (m *Module) prove(ctx context.Context, a attempt, password string) (p proof, err error) {
+// prove compares a password with that of an address. It holds its place at the gate from the throttle's question until
+// the failure, if it is one, has been counted, so that many guesses at once do not all ask before the first has failed.
+// Known and unknown addresses take the same steps. failure is what the audit log gets to read then.
+func (m *Module) prove(ctx context.Context, a attempt, password string, failure audit.Event) (p proof, err error) {
 	leave, err := m.hasher.enter(ctx)
 	if err != nil {
 		return p, err
@@ -84,25 +85,23 @@ func (m *Module) prove(ctx context.Context, a attempt, password string) (p proof
 	}
 	p.match, p.stale, err = m.hasher.check(password, p.account.passwordHash)
 	p.match = p.match && !p.account.VerifiedAt.IsZero()
+	if err == nil && !p.match {
+		err = m.countFailure(ctx, p, failure)
+	}
 	return p, err
 }
 
-// refuse counts and records a failure.
-func (m *Module) refuse(ctx context.Context, p proof, ip string) error {
-	err := m.db.Tx(ctx, func(tx *db.Tx) error {
+func (m *Module) countFailure(ctx context.Context, p proof, e audit.Event) error {
+	e.Result = audit.Denied
+	if p.account.ID != "" {
+		e.Target = p.account.target()
+	}
+	return m.db.Tx(ctx, func(tx *db.Tx) error {
 		if err := failed(ctx, tx, p.attempt); err != nil {
 			return err
 		}
-		e := audit.Event{Action: "login.create", Result: audit.Denied, IP: ip}
-		if p.account.ID != "" {
-			e.Target = p.account.target()
-		}
 		return audit.Record(ctx, tx, e)
 	})
-	if err != nil {
-		return err
-	}
-	return errNoMatch()
 }
 
 // welcome begins the login, or asks for the second factor. A hash of an older cost is replaced while the password is at

@@ -116,7 +116,7 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 	must(err)
 	s.Audit, err = audit.New(audit.Deps{DB: s.DB, UI: u, Clock: now})
 	must(err)
-	d := identity.Deps{DB: s.DB, UI: u, Mail: s.Mail, Seal: s.Seal, BaseURL: BaseURL, MailboxHref: "/mailbox", Clock: now}
+	d := identity.Deps{DB: s.DB, UI: u, Mail: s.Mail, Seal: s.Seal, BaseURL: BaseURL, MailboxHref: "/mailbox", PasswordCost: cheap, Clock: now}
 	for _, f := range change {
 		f(&d)
 	}
@@ -162,6 +162,9 @@ func (s *Stack) Owner(t testing.TB, email, ws string) (account kernel.AccountID,
 	}
 	return out.AccountID, out.WorkspaceID, out.APIKey
 }
+
+// cheap spares tests what makes passwords hard to guess.
+var cheap = identity.Cost{Memory: 64, Passes: 1, Threads: 1}
 
 // Password is the password of every account that Owner makes.
 const Password = "correct horse battery"
