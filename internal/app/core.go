@@ -46,7 +46,7 @@ func (a *App) buildCore() (err error) {
 	}
 	if c.mail, err = mail.New(mail.Deps{
 		DB: a.control, UI: a.ui, Seal: a.keys.Instance(), Sender: sender, Types: mailTypes(),
-		From: a.mailFrom(), BaseURL: a.BaseURL(), Clock: a.clock, Logger: a.logger,
+		From: a.mailFrom(), BaseURL: a.BaseURL(), Reports: a.mailReports(), Clock: a.clock, Logger: a.logger,
 	}); err != nil {
 		return err
 	}
@@ -56,7 +56,9 @@ func (a *App) buildCore() (err error) {
 	}); err != nil {
 		return err
 	}
-	if c.workspaces, err = workspace.New(workspace.Deps{DB: a.control, UI: a.ui, Clock: a.clock, Home: "jobs"}); err != nil {
+	if c.workspaces, err = workspace.New(workspace.Deps{
+		DB: a.control, UI: a.ui, Mail: c.mail, SignUps: c.identity, BaseURL: a.BaseURL(), Apps: a.accessApps(), Home: "jobs", NoMail: !a.canMail(), Clock: a.clock,
+	}); err != nil {
 		return err
 	}
 	if c.access, err = access.New(access.Deps{
@@ -116,11 +118,6 @@ func (a *App) facts() privacy.Facts {
 		Cookies: []http.Cookie{httpx.SessionCookieShape(a.cfg.Secure())},
 		TLS:     privacy.TLSFact{Served: a.cfg.TLSCert != "", Minimum: tls.VersionTLS12, Public: strings.HasPrefix(a.cfg.BaseURL, "https://")},
 	}
-	if host := a.cfg.SMTPHost; host != "" {
-		f.Outbound = append(f.Outbound, privacy.Outbound{Host: host, Setting: "smtp-host"})
-		f.Processors = append(f.Processors, privacy.Processor{
-			Name: host, Role: "the mail server that the operator configured", Purpose: "delivers mail", Data: "names, e-mail addresses and the texts of mail", Host: host,
-		})
-	}
+	a.mailFacts(&f)
 	return f
 }

@@ -31,6 +31,22 @@ type snsMessage struct {
 // snsHost is what certificates and confirmations come from, and nothing else.
 var snsHost = regexp.MustCompile(`^sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$`)
 
+// SNSHost is where certificates and confirmations of a topic come from; empty for what is no topic.
+func SNSHost(topic string) string {
+	parts := strings.Split(topic, ":") // arn:aws:sns:region:account:name
+	if len(parts) != 6 {
+		return ""
+	}
+	host := "sns." + parts[3] + ".amazonaws.com"
+	if parts[1] == "aws-cn" {
+		host += ".cn"
+	}
+	if !snsHost.MatchString(host) {
+		return ""
+	}
+	return host
+}
+
 // readSES checks a message of SNS and reads what SES says in it.
 func (m *Module) readSES(ctx context.Context, body []byte) (rep report, err error) {
 	topic := m.d.Reports.SESTopic
@@ -70,6 +86,9 @@ func (m *Module) checkSNS(ctx context.Context, in snsMessage) error {
 	if err != nil {
 		return err
 	}
+	if !m.fromSNS(in.SigningCertURL) {
+		return errors.New("the certificate is not one of the topic's SNS")
+	}
 	key, err := m.certs.get(ctx, m.d.Reports.HTTP, in.SigningCertURL, m.d.Clock())
 	if err != nil {
 		return err
@@ -98,7 +117,7 @@ func (in snsMessage) signedText() string {
 
 // confirmSNS says yes to the configured topic.
 func (m *Module) confirmSNS(ctx context.Context, in snsMessage) error {
-	if !fromSNS(in.SubscribeURL) {
+	if !m.fromSNS(in.SubscribeURL) {
 		return errForged
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, in.SubscribeURL, nil)
@@ -116,9 +135,10 @@ func (m *Module) confirmSNS(ctx context.Context, in snsMessage) error {
 	return nil
 }
 
-func fromSNS(address string) bool {
+// fromSNS tells whether an address is the topic's SNS: what is posted to us must not make us connect elsewhere.
+func (m *Module) fromSNS(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && u.Scheme == "https" && snsHost.MatchString(u.Host) && u.User == nil
+	return err == nil && u.Scheme == "https" && u.Host == SNSHost(m.d.Reports.SESTopic) && u.User == nil
 }
 
 // sesEvent is the part of a notification that we read.
@@ -170,9 +190,6 @@ type certificates struct {
 const maxCertificates = 16
 
 func (c *certificates) get(ctx context.Context, client *http.Client, address string, now time.Time) (*rsa.PublicKey, error) {
-	if !fromSNS(address) {
-		return nil, errors.New("the certificate is not one of SNS")
-	}
 	c.mu.Lock()
 	cert := c.known[address]
 	c.mu.Unlock()

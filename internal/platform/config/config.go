@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -33,7 +34,17 @@ type Config struct {
 	SMTPTLS      string `name:"smtp-tls" help:"How the connection is encrypted: starttls, tls (from the start, often port 465) or none." default:"starttls" placeholder:"MODE"`
 	SMTPUsername string `name:"smtp-username" help:"User name, if the server wants one." placeholder:"NAME"`
 	SMTPPassword Secret `name:"smtp-password" help:"Password of that user." secret:"true" placeholder:"PASSWORD"`
-	SMTPFrom     string `name:"smtp-from" help:"Sender of Kept's mail." placeholder:"ADDRESS"`
+	SMTPFrom     string `name:"smtp-from" help:"Sender of Kept's mail, whichever way it leaves." placeholder:"ADDRESS"`
+
+	MailgunDomain     string `name:"mailgun-domain" help:"Sending domain at Mailgun, to send through it in place of a mail server." placeholder:"DOMAIN"`
+	MailgunKey        Secret `name:"mailgun-key" help:"API key that may send for the domain." secret:"true" placeholder:"KEY"`
+	MailgunRegion     string `name:"mailgun-region" help:"Where the domain lives: us or eu." default:"us" placeholder:"REGION"`
+	MailgunSigningKey Secret `name:"mailgun-signing-key" help:"HTTP webhook signing key: believe reports that Mailgun posts to /hooks/mail/mailgun." secret:"true" placeholder:"KEY"`
+
+	SESRegion    string `name:"ses-region" help:"AWS region, to send through Amazon SES in place of a mail server." placeholder:"REGION"`
+	SESAccessKey string `name:"ses-access-key" help:"Access key that may ses:SendEmail." placeholder:"ID"`
+	SESSecretKey Secret `name:"ses-secret-key" help:"Secret of that key." secret:"true" placeholder:"SECRET"`
+	SESTopic     string `name:"ses-topic" help:"SNS topic of bounces and complaints: believe what it posts to /hooks/mail/ses." placeholder:"ARN"`
 
 	InstanceKey Secret `help:"Key that wraps all other keys, 32 bytes in base64; without it a file in the data directory is used." secret:"true" placeholder:"KEY"`
 
@@ -148,14 +159,48 @@ func (c *Config) checkMail() error {
 	if c.SMTPPort < 1 || c.SMTPPort > 65535 {
 		return invalid("smtp-port", "%d is not a port", c.SMTPPort)
 	}
-	if c.SMTPHost == "" {
+	var ways []string
+	for _, way := range [][2]string{{"smtp-host", c.SMTPHost}, {"mailgun-domain", c.MailgunDomain}, {"ses-region", c.SESRegion}} {
+		if way[1] != "" {
+			ways = append(ways, way[0])
+		}
+	}
+	switch len(ways) {
+	case 0:
 		return nil
+	case 1:
+	default:
+		return invalid(ways[1], "mail leaves one way only: leave out this or --%s", ways[0])
 	}
 	if _, err := mail.ParseAddress(c.SMTPFrom); err != nil {
-		return invalid("smtp-from", "with --smtp-host, name the sender as well, for example \"Kept <kept@example.com>\"")
+		return invalid("smtp-from", "with --%s, name the sender as well, for example \"Kept <kept@example.com>\"", ways[0])
+	}
+	return c.checkProviders()
+}
+
+var (
+	awsRegion = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$`)
+	snsTopic  = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)
+)
+
+func (c *Config) checkProviders() error {
+	switch {
+	case c.MailgunDomain != "" && c.MailgunKey == "":
+		return invalid("mailgun-key", "with --mailgun-domain, give an API key as well")
+	case c.MailgunDomain != "" && !oneOf(c.MailgunRegion, "us", "eu"):
+		return invalid("mailgun-region", "it is %q; use us or eu", c.MailgunRegion)
+	case c.SESRegion != "" && !awsRegion.MatchString(c.SESRegion):
+		return invalid("ses-region", "%q is not a region such as eu-central-1", c.SESRegion)
+	case c.SESRegion != "" && (c.SESAccessKey == "" || c.SESSecretKey == ""):
+		return invalid("ses-access-key", "with --ses-region, give an access key and --ses-secret-key")
+	case c.SESTopic != "" && !snsTopic.MatchString(c.SESTopic):
+		return invalid("ses-topic", "%q is not the ARN of an SNS topic", c.SESTopic)
 	}
 	return nil
 }
+
+// SendsMail tells whether there is a way for mail to leave.
+func (c *Config) SendsMail() bool { return c.SMTPHost != "" || c.MailgunDomain != "" || c.SESRegion != "" }
 
 func (c *Config) checkLogs() error {
 	switch {

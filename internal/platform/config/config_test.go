@@ -143,10 +143,20 @@ func TestValidate(t *testing.T) {
 		"use starttls, tls or none":                     func(c *Config) { c.SMTPTLS = "ssl" },
 		"is not a port":                                 func(c *Config) { c.SMTPPort = 0 },
 		"name the sender":                               func(c *Config) { c.SMTPHost = "mail" },
-		"use text or json":                              func(c *Config) { c.LogFormat = "xml" },
-		"use debug":                                     func(c *Config) { c.LogLevel = "loud" },
-		"allows 90 to 365":                              func(c *Config) { c.AccessLogDays = 30 },
-		"it is negative":                                func(c *Config) { c.ShutdownGrace = -1 },
+		"leave out this or --smtp-host":                 func(c *Config) { c.SMTPHost, c.SESRegion = "mail", "eu-west-1" },
+		"with --mailgun-domain, give an API key":        func(c *Config) { c.MailgunDomain, c.SMTPFrom = "mg.example.com", "a@example.com" },
+		"use us or eu": func(c *Config) {
+			c.MailgunDomain, c.MailgunKey, c.MailgunRegion, c.SMTPFrom = "mg.example.com", "k", "de", "a@example.com"
+		},
+		"is not a region such as": func(c *Config) { c.SESRegion, c.SMTPFrom = "evil.example/", "a@example.com" },
+		"give an access key":      func(c *Config) { c.SESRegion, c.SMTPFrom = "eu-west-1", "a@example.com" },
+		"is not the ARN of an SNS topic": func(c *Config) {
+			c.SESRegion, c.SMTPFrom, c.SESAccessKey, c.SESSecretKey, c.SESTopic = "eu-west-1", "a@example.com", "k", "s", "t"
+		},
+		"use text or json": func(c *Config) { c.LogFormat = "xml" },
+		"use debug":        func(c *Config) { c.LogLevel = "loud" },
+		"allows 90 to 365": func(c *Config) { c.AccessLogDays = 30 },
+		"it is negative":   func(c *Config) { c.ShutdownGrace = -1 },
 	} {
 		bad := Default()
 		change(&bad)
