@@ -82,7 +82,8 @@ func New(t testing.TB, cfg db.Config, change ...func(*identity.Deps)) *Stack {
 		db.Module{Name: "mail", Migrations: mail.Migrations()},
 		db.Module{Name: "identity", Migrations: identity.Migrations()},
 		db.Module{Name: "workspace", Migrations: workspace.Migrations()},
-		db.Module{Name: "access", Migrations: access.Migrations()})
+		db.Module{Name: "access", Migrations: access.Migrations()},
+		db.Module{Name: "proof", Migrations: proof.Migrations()})
 	s.build(t, change)
 	return s
 }
@@ -128,6 +129,7 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 	must(err)
 	s.Proof, err = proof.New(proof.Deps{DB: s.DB, UI: u, Identity: s.Identity, Seal: s.Seal, BaseURL: BaseURL, Clock: now})
 	must(err)
+	s.Identity.Use(s.Proof, []identity.Ways{s.Proof}, []identity.Eraser{s.Proof})
 	s.Federation, err = federation.New(federation.Deps{DB: s.DB, UI: u, Identity: s.Identity, Seal: s.Seal, BaseURL: BaseURL, Clock: now})
 	must(err)
 	s.SCIM, err = scim.New(scim.Deps{DB: s.DB, UI: u, Identity: s.Identity, Workspaces: s.Workspaces, BaseURL: BaseURL, Clock: now})
@@ -139,7 +141,7 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 			u.Assets().ServeHTTP(w, r)
 			return nil
 		}}
-	for _, routes := range [][]httpx.Route{{assets}, s.Mail.Routes(), s.Audit.Routes(), s.Identity.Routes(), s.Workspaces.Routes(), s.Access.Routes()} {
+	for _, routes := range [][]httpx.Route{{assets}, s.Mail.Routes(), s.Audit.Routes(), s.Identity.Routes(), s.Workspaces.Routes(), s.Access.Routes(), s.Proof.Routes()} {
 		must(s.Mux.Add(routes...))
 	}
 }
