@@ -1,13 +1,13 @@
 package identity
 
 import (
-	_ "embed"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/kept-dev/kept/internal/core/identity/breached"
 	"github.com/kept-dev/kept/internal/kernel"
 )
 
@@ -17,18 +17,8 @@ const (
 	MaxPassword = 256
 )
 
-// commonWords are the words and rows of keys that the most used passwords are made of, one per line.
-//
-//go:embed common.txt
-var commonText string
-
-var commonWords = func() map[string]bool {
-	words := map[string]bool{}
-	for _, w := range strings.Fields(commonText) {
-		words[w] = true
-	}
-	return words
-}()
+// product is the name of what the password is for. It is the first thing to try.
+const product = "kept"
 
 // checkPassword says what is wrong with a new password, as an Invalid error for the named field.
 func checkPassword(field, password string, of Address) error {
@@ -43,12 +33,14 @@ func checkPassword(field, password string, of Address) error {
 	}
 	lower := strings.ToLower(p)
 	switch {
-	case isCommon(lower):
-		return kernel.InvalidField(field, "This is one of the first passwords that anybody would try. Choose another.")
+	case isKnown(lower):
+		return kernel.InvalidField(field, "This is one of the first passwords that anybody would try: it leaked elsewhere, or is a single common word. Choose another.")
 	case isPattern(lower):
 		return kernel.InvalidField(field, "This repeats or counts, which is guessed quickly. Choose another.")
-	case isAddress(lower, of.Key):
-		return kernel.InvalidField(field, "This is nearly your address. Choose another.")
+	case hasAddress(lower, of.Key):
+		return kernel.InvalidField(field, "Your address is in it, which is tried first. Choose another.")
+	case strings.Contains(lower, product):
+		return kernel.InvalidField(field, "The name of this service is in it, which is tried first. Choose another.")
 	}
 	return nil
 }
@@ -56,10 +48,11 @@ func checkPassword(field, password string, of Address) error {
 // unleet undoes the usual replacements of letters.
 var unleet = strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s", "!", "i")
 
-// isCommon finds a common word, alone or twice, with the usual decoration: digits and signs at the ends, and letters
-// replaced by what looks like them.
-func isCommon(lower string) bool {
-	if commonWords[lower] || commonWords[unleet.Replace(lower)] {
+// isKnown finds a password that leaked, or a common word, alone or twice, with the usual decoration: digits and signs at
+// the ends, and letters replaced by what looks like them.
+func isKnown(lower string) bool {
+	known := breached.Known()
+	if known.Has(lower) || known.Has(unleet.Replace(lower)) {
 		return true
 	}
 	core := strings.TrimFunc(lower, func(r rune) bool { return !unicode.IsLetter(r) && r != '@' && r != '$' })
@@ -70,15 +63,28 @@ func isCommon(lower string) bool {
 	if len(lower)-len(core) >= 12 {
 		return false // so much decoration is a password of its own
 	}
-	for _, s := range []string{core, unleet.Replace(core)} {
-		if commonWords[s] {
+	for _, s := range append(withDigits(lower, core), core, unleet.Replace(core)) {
+		if known.Has(s) {
 			return true
 		}
-		if half := len(s) / 2; len(s)%2 == 0 && s[:half] == s[half:] && commonWords[s[:half]] {
+		if half := len(s) / 2; len(s)%2 == 0 && s[:half] == s[half:] && known.Has(s[:half]) {
 			return true
 		}
 	}
 	return false
+}
+
+// withDigits is the core with the digits right behind it, each number of them: some known passwords end in digits, as
+// trustno1 does, and with a year added they are in no list.
+func withDigits(lower, core string) (out []string) {
+	_, rest, _ := strings.Cut(lower, core)
+	for i, r := range rest {
+		if !unicode.IsDigit(r) {
+			break
+		}
+		out = append(out, core+rest[:i+1])
+	}
+	return out
 }
 
 // isPattern finds what repeats a unit of at most four characters, and what counts up or down.
@@ -105,13 +111,8 @@ func isPattern(s string) bool {
 	return true
 }
 
-// isAddress finds an address, or the part before its @, with at most four characters added.
-func isAddress(lower, address string) bool {
+// hasAddress finds an address, or the part before its @ where that is long enough to say something.
+func hasAddress(lower, address string) bool {
 	local, _, _ := strings.Cut(address, "@")
-	for _, s := range []string{address, local} {
-		if len(s) >= 4 && strings.Contains(lower, s) && utf8.RuneCountInString(lower)-utf8.RuneCountInString(s) <= 4 {
-			return true
-		}
-	}
-	return false
+	return address != "" && strings.Contains(lower, address) || len(local) >= 4 && strings.Contains(lower, local)
 }

@@ -110,6 +110,22 @@ func TestGateLetsAFewIn(t *testing.T) {
 	}
 }
 
+// TestBreachedPasswordIsRefused: what leaked elsewhere is refused, alone and decorated as people do when they must change it.
+func TestBreachedPasswordIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, leaked := range []string{"ilovemyfamily", "12345677654321", "Reymysterio", "cegthgfhjkm", "j3qq4h7h2v", "masterchief",
+		"Masterchief1", "masterchief2026!", "m4sterch1ef", "!!trustno1!!!", "trustno12026"} {
+		if !isKnown(strings.ToLower(leaked)) {
+			t.Errorf("%q is not refused", leaked)
+		}
+	}
+	for _, own := range []string{"masterchief lantern", "the masterchief of staff", "0000-1111-2222-k-3333"} {
+		if isKnown(own) {
+			t.Errorf("%q is refused", own)
+		}
+	}
+}
+
 func TestPasswordRules(t *testing.T) {
 	t.Parallel()
 	addr := Address{Typed: "Margarete@example.org", Key: "margarete@example.org"}
@@ -122,7 +138,8 @@ func TestPasswordRules(t *testing.T) {
 	}
 	bad := []string{"", "short", "123456789", "1234567890", "passwordpassword", "Password123!", "p@ssw0rd2024", "qwertyuiop", "QWERTYUIOP1", "iloveyou1234",
 		"aaaaaaaaaaaa", "abababababab", "abcdefghijkl", "zyxwvutsrqpo", "margarete1985", "margarete@example.org", "Margarete!!", "letmein!!!!!!",
-		"19850312 1985", strings.Repeat("correct horse ", 20), "administrator1", "football1999", "kept12345678"}
+		"margarete's own secret", "the Margarete way of life", "sunflower1", "Trustno1!2026", "p@$$w0rd-2026", "dragondragon", "1122112211", "qwe123qwe123",
+		"elephant-2026", "We kept the secret", "19850312 1985", strings.Repeat("correct horse ", 20), "administrator1", "football1999", "kept12345678"}
 	for _, p := range bad {
 		err := checkPassword("password", p, addr)
 		if kernel.CodeOf(err) != kernel.Invalid || kernel.AsError(err).Fields["password"] == "" {

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/kept-dev/kept/internal/core/identity/breached"
+)
+
+func TestReadsEveryKindOfList(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name string, b []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	var z bytes.Buffer
+	w := gzip.NewWriter(&z)
+	_, _ = io.WriteString(w, "packed\n")
+	_ = w.Close()
+	lists := []string{
+		write("a.txt", []byte("plain\nTwo words\n")),
+		write("b.json", []byte(`["array"]`)),
+		write("c.js", []byte("var f = {\n  passwords: \"script,other\".split(\",\"),\n  names: \"notpicked\".split(\",\")\n};")) + ":passwords",
+		write("d.txt.gz", z.Bytes()),
+	}
+	out := filepath.Join(dir, "out.bin")
+	if err := run(out, lists, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := breached.Set(b)
+	for _, want := range []string{"plain", "two", "words", "array", "script", "other", "packed"} {
+		if !set.Has(want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	if set.Has("notpicked") || set.Len() != 7 {
+		t.Errorf("%d words", set.Len())
+	}
+	for _, bad := range [][]string{nil, {filepath.Join(dir, "none.txt")}, {filepath.Join(dir, "c.js") + ":nothing"}} {
+		if err := run(out, bad, io.Discard); err == nil {
+			t.Errorf("%q: no error", bad)
+		}
+	}
+}
