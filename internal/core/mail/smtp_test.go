@@ -82,6 +82,7 @@ func (s *smtpServer) serve(conn net.Conn) {
 		switch strings.ToUpper(verb) {
 		case "EHLO":
 			say("250-test")
+			say("250-ENHANCEDSTATUSCODES")
 			if s.starttls && !secure {
 				say("250-STARTTLS")
 			}
@@ -271,8 +272,11 @@ func TestSMTPFaults(t *testing.T) {
 		return f
 	}
 	t.Run("unknown person", func(t *testing.T) {
-		if f := fault(t, &smtpServer{rcpt: "550 no such user ann@example.org"}, SMTPConfig{TLS: TLSNone}); !f.Permanent || f.Class != "refused 550" {
-			t.Errorf("%+v", f)
+		for answer, bounce := range map[string]bool{"550 no such user ann@example.org": true, "550 5.1.1 unknown": true, "550 5.7.1 we do not like you": false,
+			"550 5.1.8 your domain is unknown": false, "554 no": false} {
+			if f := fault(t, &smtpServer{rcpt: answer}, SMTPConfig{TLS: TLSNone}); !f.Permanent || f.Class != "refused "+answer[:3] || f.Bounce != bounce {
+				t.Errorf("%s: %+v", answer, f)
+			}
 		}
 	})
 	t.Run("grey-listed", func(t *testing.T) {
