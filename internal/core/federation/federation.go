@@ -122,3 +122,12 @@ func (m *Module) label(key string) string {
 	}
 	return key
 }
+
+// Providers are the providers that people are offered, complete.
+func (m *Module) Providers() []Provider {
+	out := make([]Provider, len(m.order))
+	for i, p := range m.order {
+		out[i] = p.Provider
+	}
+	return out
+}

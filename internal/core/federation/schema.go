@@ -44,7 +44,7 @@ func (m *Module) Collections() []privacy.Collection {
 		Name: "linked_providers", Module: "federation", Title: "Linked sign-in providers", Subjects: "account holders",
 		Purpose: "to let people sign in with an account that they have elsewhere", LegalBasis: "contract",
 		Retention: "the link as long as the person keeps it, the provider's token until it expires, 24 hours at most",
-		Where:     "control database", Processor: processorRole, Promises: []string{"COL-1", "SEC-2"},
+		Where:     "control database", Processor: ProcessorRole, Promises: []string{"COL-1", "SEC-2"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which link"},
 			{Name: "account_id", Category: privacy.Technical, Note: "whose"},
@@ -65,8 +65,8 @@ func (m *Module) Collections() []privacy.Collection {
 	}}
 }
 
-// processorRole is what a provider is to the data map.
-const processorRole = "the sign-in provider that the person chose"
+// ProcessorRole is what a provider is to the data map.
+const ProcessorRole = "the sign-in provider that the person chose"
 
 func (m *Module) oldestToken(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
 	if ws != "" {

@@ -46,6 +46,8 @@ type Config struct {
 	SESSecretKey Secret `name:"ses-secret-key" help:"Secret of that key." secret:"true" placeholder:"SECRET"`
 	SESTopic     string `name:"ses-topic" help:"SNS topic of bounces and complaints: believe what it posts to /hooks/mail/ses." placeholder:"ARN"`
 
+	OIDCProviders string `name:"oidc-providers" help:"File (JSON list) of providers that people may sign in with: key, preset (google, github, microsoft, gitlab, oidc), label, issuer, client_id, client_secret or client_secret_file, scopes, hosts." placeholder:"FILE"`
+
 	InstanceKey Secret `help:"Key that wraps all other keys, 32 bytes in base64; without it a file in the data directory is used." secret:"true" placeholder:"KEY"`
 
 	JobsDays      int           `help:"Days that job events are kept; 0 keeps them for ever." default:"0" placeholder:"DAYS"`
@@ -105,6 +107,9 @@ func (c *Config) Validate() error {
 		if err := check(); err != nil {
 			return err
 		}
+	}
+	if _, err := c.SignInProviders(); err != nil {
+		return err
 	}
 	_, err := c.Proxies()
 	return err
@@ -200,7 +205,9 @@ func (c *Config) checkProviders() error {
 }
 
 // SendsMail tells whether there is a way for mail to leave.
-func (c *Config) SendsMail() bool { return c.SMTPHost != "" || c.MailgunDomain != "" || c.SESRegion != "" }
+func (c *Config) SendsMail() bool {
+	return c.SMTPHost != "" || c.MailgunDomain != "" || c.SESRegion != ""
+}
 
 func (c *Config) checkLogs() error {
 	switch {
