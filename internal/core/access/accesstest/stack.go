@@ -83,7 +83,8 @@ func New(t testing.TB, cfg db.Config, change ...func(*identity.Deps)) *Stack {
 		db.Module{Name: "identity", Migrations: identity.Migrations()},
 		db.Module{Name: "workspace", Migrations: workspace.Migrations()},
 		db.Module{Name: "access", Migrations: access.Migrations()},
-		db.Module{Name: "proof", Migrations: proof.Migrations()})
+		db.Module{Name: "proof", Migrations: proof.Migrations()},
+		db.Module{Name: "federation", Migrations: federation.Migrations()})
 	s.build(t, change)
 	return s
 }
@@ -132,6 +133,7 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 	s.Identity.Use(s.Proof, []identity.Ways{s.Proof}, []identity.Eraser{s.Proof})
 	s.Federation, err = federation.New(federation.Deps{DB: s.DB, UI: u, Identity: s.Identity, Seal: s.Seal, BaseURL: BaseURL, Clock: now})
 	must(err)
+	s.Identity.Use(nil, []identity.Ways{s.Federation}, []identity.Eraser{s.Federation})
 	s.SCIM, err = scim.New(scim.Deps{DB: s.DB, UI: u, Identity: s.Identity, Workspaces: s.Workspaces, BaseURL: BaseURL, Clock: now})
 	must(err)
 	s.Mux, err = httpx.NewMux(httpx.Config{Auth: s.Access, Allows: workspace.Allows, Limiter: httpx.NewLimiter(noLimits(), now), Clock: now})
@@ -141,7 +143,7 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 			u.Assets().ServeHTTP(w, r)
 			return nil
 		}}
-	for _, routes := range [][]httpx.Route{{assets}, s.Mail.Routes(), s.Audit.Routes(), s.Identity.Routes(), s.Workspaces.Routes(), s.Access.Routes(), s.Proof.Routes()} {
+	for _, routes := range [][]httpx.Route{{assets}, s.Mail.Routes(), s.Audit.Routes(), s.Identity.Routes(), s.Workspaces.Routes(), s.Access.Routes(), s.Proof.Routes(), s.Federation.Routes()} {
 		must(s.Mux.Add(routes...))
 	}
 }
