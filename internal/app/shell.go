@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/platform/httpx/respond"
@@ -19,6 +20,16 @@ var shellApps = []ui.App{
 	{Key: "settings", Label: "Settings", Icon: "settings", Order: 90, Menu: true},
 }
 
+// accessApps are the apps that a member's access may include or not: those that are on.
+func (a *App) accessApps() (out []workspace.App) {
+	for _, app := range shellApps {
+		if !app.Menu && a.appOn(app.Key) {
+			out = append(out, workspace.App{Key: app.Key, Label: app.Label})
+		}
+	}
+	return out
+}
+
 func (a *App) buildUI(context.Context) (err error) {
 	a.ui, err = ui.New(ui.Config{Apps: shellApps, Frame: a.frame})
 	return err
@@ -27,7 +38,7 @@ func (a *App) buildUI(context.Context) (err error) {
 // frame is what surrounds a page: the navigation of the workspace that one is in, and who one is.
 func (a *App) frame(r *http.Request) ui.Frame {
 	actor := httpx.ActorOf(r.Context())
-	f := ui.Frame{Nav: ui.ExpandNav(a.nav, string(actor.WorkspaceID))}
+	f := ui.Frame{Nav: ui.ExpandNav(a.core.workspaces.VisibleNav(a.nav, actor), string(actor.WorkspaceID))}
 	if actor.AccountID == "" {
 		return f
 	}

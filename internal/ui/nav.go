@@ -24,6 +24,7 @@ type NavItem struct {
 	Href  string
 	Icon  string
 	Order int
+	Needs string // the permission without which the page does not open; empty: none. Whoever builds the Frame looks at it
 }
 
 // ExpandNav returns a copy of items with "{ws}" in each Href replaced by the

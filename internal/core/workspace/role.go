@@ -43,3 +43,26 @@ func Allows(role string, p httpx.Permission) bool {
 	i := slices.IndexFunc(roles, func(r Role) bool { return r.Name == role })
 	return i >= 0 && slices.Contains(roles[i].may, p)
 }
+
+// Above tells whether r may do something that other may not. It is no order: of two roles each can be above the other,
+// as admin and billing are. Nobody grants, changes or removes a role that is above his own.
+func (r Role) Above(other Role) bool {
+	return slices.ContainsFunc(r.may, func(p httpx.Permission) bool { return !slices.Contains(other.may, p) })
+}
+
+// Grantable lists the roles that somebody with a role may give to others, the mightiest first.
+func Grantable(role string) []Role {
+	own, ok := roleNamed(role)
+	if !ok || !Allows(role, httpx.MayManage) {
+		return nil
+	}
+	return slices.DeleteFunc(Roles(), func(r Role) bool { return r.Above(own) })
+}
+
+func roleNamed(name string) (Role, bool) {
+	i := slices.IndexFunc(roles, func(r Role) bool { return r.Name == name })
+	if i < 0 {
+		return Role{}, false
+	}
+	return roles[i], true
+}

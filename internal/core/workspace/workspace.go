@@ -4,6 +4,7 @@ package workspace
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/kept-dev/kept/internal/core/audit"
+	"github.com/kept-dev/kept/internal/core/mail"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/httpx"
@@ -24,12 +26,35 @@ const (
 	maxWorkspaces = 50 // that one person may be a member of
 )
 
+// Mailer puts mail into the outbox; *mail.Module is one.
+type Mailer interface {
+	Send(ctx context.Context, tx *db.Tx, m mail.Mail) error
+}
+
+// SignUps lets the owner of a proved address open an account; *identity.Module does.
+type SignUps interface {
+	SignUpFor(ctx context.Context, tx *db.Tx, email, next string) (path string, err error)
+}
+
+// SecondFactor tells who has a second factor; package proof does.
+type SecondFactor interface {
+	Enrolled(ctx context.Context, a kernel.AccountID) (bool, error)
+}
+
+// App is an app that a member's access may include or not.
+type App struct{ Key, Label string }
+
 // Deps is what the module needs.
 type Deps struct {
-	DB    *db.DB
-	UI    *ui.UI // nil: no pages
-	Home  string // where a workspace begins, below /w/{ws}/: "jobs"; empty is its settings
-	Clock kernel.Clock
+	DB      *db.DB
+	UI      *ui.UI  // nil: no pages
+	Mail    Mailer  // nil: nobody is written to
+	SignUps SignUps // nil: who has no account cannot open one behind an invitation
+	BaseURL string  // where mailed links lead, "https://kept.example"
+	Apps    []App   // that are on
+	Home    string  // where a workspace begins, below /w/{ws}/: the key of an app; empty is its settings
+	NoMail  bool    // mail does not arrive: people with an account find their invitations on the page of workspaces
+	Clock   kernel.Clock
 }
 
 // Module is workspaces and memberships.
@@ -40,7 +65,12 @@ type Module struct {
 
 	mu      sync.Mutex
 	changed []func(kernel.WorkspaceID)
+	left    []LeftFunc
+	factor  SecondFactor
 }
+
+// LeftFunc is called in the transaction in which somebody stops being a member.
+type LeftFunc func(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, account kernel.AccountID) error
 
 // New builds the module.
 func New(d Deps) (*Module, error) {
@@ -51,8 +81,9 @@ func New(d Deps) (*Module, error) {
 		d.Clock = kernel.SystemClock
 	}
 	if d.Home == "" {
-		d.Home = "settings"
+		d.Home = homeSettings
 	}
+	d.BaseURL = strings.TrimSuffix(d.BaseURL, "/")
 	m := &Module{d: d, db: d.DB}
 	if d.UI != nil {
 		var err error
@@ -63,6 +94,9 @@ func New(d Deps) (*Module, error) {
 	return m, nil
 }
 
+// homeSettings is the home of a workspace without apps.
+const homeSettings = "settings"
+
 // Name names the module in the schema table and the data map.
 func (m *Module) Name() string { return "workspace" }
 
@@ -72,6 +106,27 @@ func (m *Module) OnChanged(f func(kernel.WorkspaceID)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.changed = append(m.changed, f)
+}
+
+// OnLeft registers a function that is called in the transaction in which a person leaves or is removed, so that what
+// else lets the person in ends with the membership.
+func (m *Module) OnLeft(f LeftFunc) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.left = append(m.left, f)
+}
+
+// UseSecondFactor says who knows about second factors. Without it no workspace can demand one.
+func (m *Module) UseSecondFactor(f SecondFactor) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.factor = f
+}
+
+func (m *Module) secondFactor() SecondFactor {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.factor
 }
 
 func (m *Module) tellChanged(tx *db.Tx, ws kernel.WorkspaceID) {
@@ -87,19 +142,12 @@ func (m *Module) tellChanged(tx *db.Tx, ws kernel.WorkspaceID) {
 
 // Workspace is a workspace as one of its members sees it.
 type Workspace struct {
-	ID        kernel.WorkspaceID
-	Name      string
-	Role      string // of the member
-	CreatedAt time.Time
-}
-
-// Person is a member of a workspace.
-type Person struct {
-	AccountID kernel.AccountID `json:"account_id"`
-	Email     string           `json:"email"`
-	Name      string           `json:"name,omitempty"`
-	Role      string           `json:"role"`
-	Since     time.Time        `json:"since"`
+	ID           kernel.WorkspaceID
+	Name         string
+	Role         string   // of the member
+	Apps         []string // that the member's access includes; nil is all
+	DemandFactor bool     // only members with a second factor may enter
+	CreatedAt    time.Time
 }
 
 func cleanName(s string) (string, error) {
@@ -109,6 +157,8 @@ func cleanName(s string) (string, error) {
 		return "", kernel.InvalidField("name", "Give the workspace a name, such as that of your team.")
 	case utf8.RuneCountInString(s) > maxName:
 		return "", kernel.InvalidField("name", "Use at most 60 characters.")
+	case strings.Contains(s, "://") || strings.Contains(strings.ToLower(s), "www."): // it stands in mails to strangers
+		return "", kernel.InvalidField("name", "A name is not the address of a page.")
 	case strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }):
 		return "", kernel.InvalidField("name", "A name has visible characters only.")
 	}
@@ -164,37 +214,52 @@ func (m *Module) Rename(ctx context.Context, by httpx.Actor, name string) error 
 
 func errNotFound() error { return kernel.Errorf(kernel.NotFound, "There is nothing at this address.") }
 
+const (
+	workspaceColumns = `w.id, w.name, m.role, m.apps, w.demand_factor, w.created_at`
+	fromMemberships  = ` FROM memberships m JOIN workspaces w ON w.id = m.workspace_id `
+)
+
+type rowScanner interface{ Scan(dest ...any) error }
+
+func scanWorkspace(row rowScanner) (w Workspace, err error) {
+	var created, demand int64
+	var apps string
+	err = row.Scan(&w.ID, &w.Name, &w.Role, &apps, &demand, &created)
+	w.Apps, w.DemandFactor, w.CreatedAt = splitApps(apps), demand != 0, kernel.FromMicros(created)
+	return w, err
+}
+
 // Of lists the workspaces of an account, the oldest first.
 func (m *Module) Of(ctx context.Context, account kernel.AccountID) ([]Workspace, error) {
-	rows, err := m.db.Query(ctx, `SELECT w.id, w.name, m.role, w.created_at FROM memberships m JOIN workspaces w ON w.id = m.workspace_id
-		WHERE m.account_id = $1 ORDER BY w.id`, account)
+	rows, err := m.db.Query(ctx, `SELECT `+workspaceColumns+fromMemberships+`WHERE m.account_id = $1 ORDER BY w.id`, account)
 	if err != nil {
 		return nil, err
 	}
+	return scanAll(rows, scanWorkspace)
+}
+
+// scanAll reads and closes rows.
+func scanAll[T any](rows *sql.Rows, scan func(rowScanner) (T, error)) ([]T, error) {
 	defer rows.Close()
-	var out []Workspace
+	var out []T
 	for rows.Next() {
-		var w Workspace
-		var created int64
-		if err := rows.Scan(&w.ID, &w.Name, &w.Role, &created); err != nil {
+		v, err := scan(rows)
+		if err != nil {
 			return nil, err
 		}
-		w.CreatedAt = kernel.FromMicros(created)
-		out = append(out, w)
+		out = append(out, v)
 	}
 	return out, rows.Err()
 }
 
 // Membership is a workspace as the account sees it. A workspace that does not exist and one of others are the same
 // NotFound.
-func (m *Module) Membership(ctx context.Context, account kernel.AccountID, ws kernel.WorkspaceID) (w Workspace, err error) {
-	var created int64
-	err = m.db.QueryRow(ctx, `SELECT w.id, w.name, m.role, w.created_at FROM memberships m JOIN workspaces w ON w.id = m.workspace_id
-		WHERE m.workspace_id = $1 AND m.account_id = $2`, ws, account).Scan(&w.ID, &w.Name, &w.Role, &created)
+func (m *Module) Membership(ctx context.Context, account kernel.AccountID, ws kernel.WorkspaceID) (Workspace, error) {
+	w, err := scanWorkspace(m.db.QueryRow(ctx, `SELECT `+workspaceColumns+fromMemberships+`WHERE m.workspace_id = $1 AND m.account_id = $2`,
+		ws, account))
 	if errors.Is(err, db.ErrNoRows) {
-		return w, errNotFound()
+		return Workspace{}, errNotFound()
 	}
-	w.CreatedAt = kernel.FromMicros(created)
 	return w, err
 }
 
@@ -212,41 +277,11 @@ func (m *Module) Owned(ctx context.Context, account kernel.AccountID, name strin
 	return Workspace{}, false, err
 }
 
-// People lists the members of a workspace.
-func (m *Module) People(ctx context.Context, ws kernel.WorkspaceID) ([]Person, error) {
-	rows, err := m.db.Query(ctx, `SELECT a.id, a.email, a.name, m.role, m.created_at FROM memberships m JOIN accounts a ON a.id = m.account_id
-		WHERE m.workspace_id = $1 ORDER BY m.created_at, a.id`, ws)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Person
-	for rows.Next() {
-		var p Person
-		var since int64
-		if err := rows.Scan(&p.AccountID, &p.Email, &p.Name, &p.Role, &since); err != nil {
-			return nil, err
-		}
-		p.Since = kernel.FromMicros(since)
-		out = append(out, p)
-	}
-	return out, rows.Err()
-}
-
 // WorkspaceIDs lists all workspaces, for retention and checks.
 func (m *Module) WorkspaceIDs(ctx context.Context) ([]kernel.WorkspaceID, error) {
 	rows, err := m.db.Query(ctx, `SELECT id FROM workspaces ORDER BY id`)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var out []kernel.WorkspaceID
-	for rows.Next() {
-		var id kernel.WorkspaceID
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
+	return scanAll(rows, func(row rowScanner) (id kernel.WorkspaceID, err error) { return id, row.Scan(&id) })
 }

@@ -26,7 +26,7 @@ func noLimits() map[httpx.RateClass]httpx.Limit {
 func (s *Stack) frame(r *http.Request) ui.Frame {
 	a := httpx.ActorOf(r.Context())
 	items := append(append(append(s.Identity.Nav(), s.Workspaces.Nav()...), s.Access.Nav()...), s.Audit.Nav()...)
-	f := ui.Frame{Nav: ui.ExpandNav(items, string(a.WorkspaceID))}
+	f := ui.Frame{Nav: ui.ExpandNav(s.Workspaces.VisibleNav(items, a), string(a.WorkspaceID))}
 	if a.Anonymous() {
 		return f
 	}
