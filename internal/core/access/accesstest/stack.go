@@ -124,7 +124,8 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 	}
 	s.Identity, err = identity.New(d)
 	must(err)
-	s.Workspaces, err = workspace.New(workspace.Deps{DB: s.DB, UI: u, Clock: now})
+	s.Workspaces, err = workspace.New(workspace.Deps{DB: s.DB, UI: u, Mail: s.Mail, SignUps: s.Identity, BaseURL: BaseURL, Clock: now,
+		Apps: []workspace.App{{Key: "jobs", Label: "Jobs"}, {Key: "career", Label: "Career"}}})
 	must(err)
 	s.Access, err = access.New(access.Deps{DB: s.DB, UI: u, Identity: s.Identity, Workspaces: s.Workspaces, BaseURL: BaseURL, Clock: now})
 	must(err)
