@@ -1,6 +1,6 @@
-// Package access decides who makes a request: a person with a login, or a machine with an API key. It owns the keys, and
-// it is the httpx.Authenticator, with small memories so that asking costs next to nothing: a memory lives for seconds,
-// and what this process revokes is forgotten at once.
+// Package access decides who makes a request: a person with a login, a machine with an API key, or a program with a
+// person's token. It owns the keys and the tokens, and it is the httpx.Authenticator, with small memories so that asking
+// costs next to nothing: a memory lives for seconds, and what this process revokes is forgotten at once.
 package access
 
 import (
@@ -21,7 +21,7 @@ import (
 // memory is how long another process's revocation may go unnoticed here.
 const memory = 4 * time.Second
 
-// remembered is how many logins, keys and memberships each are remembered, at least.
+// remembered is how many logins, keys, tokens and memberships each are remembered, at least.
 const remembered = 8192
 
 // Deps is what the module needs.
@@ -35,18 +35,21 @@ type Deps struct {
 	Logger     *slog.Logger
 }
 
-// Module is API keys and the Authenticator.
+// Module is API keys, people's tokens and the Authenticator.
 type Module struct {
-	d     Deps
-	db    *db.DB
-	pages *ui.Pages
+	d      Deps
+	db     *db.DB
+	pages  *ui.Pages
+	second SecondStep // nil: nobody has a second factor
 
 	logins  *cache[[32]byte, identity.Login]
 	keys    *cache[[32]byte, Key]
+	tokens  *cache[[32]byte, bearer]
 	members *cache[membership, workspace.Workspace]
 
 	seenLogins seen
 	seenKeys   seen
+	seenTokens seen
 	loop       loop
 }
 
@@ -70,6 +73,7 @@ func New(d Deps) (*Module, error) {
 	m := &Module{d: d, db: d.DB,
 		logins:  newCache[[32]byte, identity.Login](remembered, memory),
 		keys:    newCache[[32]byte, Key](remembered, memory),
+		tokens:  newCache[[32]byte, bearer](remembered, memory),
 		members: newCache[membership, workspace.Workspace](remembered, memory),
 	}
 	if d.UI != nil {
@@ -80,11 +84,13 @@ func New(d Deps) (*Module, error) {
 	}
 	d.Identity.OnLoginsEnded(func(a kernel.AccountID) {
 		m.logins.forget(func(_ [32]byte, l identity.Login) bool { return l.AccountID == a })
+		m.tokens.forget(func(_ [32]byte, b bearer) bool { return b.account == a })
 		m.members.forget(func(k membership, _ workspace.Workspace) bool { return k.account == a })
 	})
 	d.Workspaces.OnChanged(func(ws kernel.WorkspaceID) {
 		m.members.forget(func(k membership, _ workspace.Workspace) bool { return k.ws == ws })
 		m.keys.forget(func(_ [32]byte, k Key) bool { return k.WorkspaceID == ws })
+		m.tokens.forget(func(_ [32]byte, b bearer) bool { return b.ws == ws })
 	})
 	return m, nil
 }
@@ -92,7 +98,10 @@ func New(d Deps) (*Module, error) {
 // Name names the module in the schema table and the data map.
 func (m *Module) Name() string { return "access" }
 
-// Start begins to note in the background when keys and logins were used. Starting twice does nothing.
+// Use tells the module how a mobile sign-in ends for people with a second factor, before the server starts.
+func (m *Module) Use(second SecondStep) { m.second = second }
+
+// Start begins to note in the background when keys, tokens and logins were used. Starting twice does nothing.
 func (m *Module) Start(context.Context) error {
 	m.loop.start(m.flush)
 	return nil
@@ -106,15 +115,18 @@ func (m *Module) Stop(ctx context.Context) error {
 
 func (m *Module) flush(ctx context.Context) {
 	if err := m.Flush(ctx); err != nil && ctx.Err() == nil {
-		m.d.Logger.Error("last use of keys and logins could not be noted", slog.Any("cause", err))
+		m.d.Logger.Error("last use of keys, tokens and logins could not be noted", slog.Any("cause", err))
 	}
 }
 
-// Flush notes now when keys and logins were used.
+// Flush notes now when keys, tokens and logins were used.
 func (m *Module) Flush(ctx context.Context) error {
 	var failures []error
 	if used := m.seenKeys.take(); len(used) > 0 {
-		failures = append(failures, m.noteKeys(ctx, used))
+		failures = append(failures, m.noteUses(ctx, "api_keys", used))
+	}
+	if used := m.seenTokens.take(); len(used) > 0 {
+		failures = append(failures, m.noteUses(ctx, "personal_tokens", used))
 	}
 	if used := m.seenLogins.take(); len(used) > 0 {
 		failures = append(failures, m.d.Identity.SeenLogins(ctx, used))

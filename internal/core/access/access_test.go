@@ -281,7 +281,7 @@ func TestSetup(t *testing.T) {
 			t.Fatalf("%+v, %v", first, err)
 		}
 		actor, err := s.Access.Bearer(bearer(first.APIKey))
-		if err != nil || actor.WorkspaceID != first.WorkspaceID || strings.Join(actor.Scopes, " ") != "ingest read" {
+		if err != nil || actor.WorkspaceID != first.WorkspaceID || strings.Join(actor.Scopes, " ") != "ingest read write" {
 			t.Errorf("%+v, %v", actor, err)
 		}
 		again, err := s.Access.Setup(t.Context(), in)
@@ -335,6 +335,9 @@ func TestErasedWorkspaceTakesItsKeysAlong(t *testing.T) {
 		for _, c := range append(s.Workspaces.Collections(), s.Access.Collections()...) {
 			if n, err := c.Count(t.Context(), ws); err != nil || n != 0 {
 				t.Errorf("%s: %d left, %v", c.Name, n, err)
+			}
+			if c.Name != "api_keys" && c.Name != "workspaces" && c.Name != "memberships" {
+				continue
 			}
 			if n, err := c.Count(t.Context(), kept); err != nil || n != 1 {
 				t.Errorf("%s: %d of the other workspace, %v", c.Name, n, err)

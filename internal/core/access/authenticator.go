@@ -2,10 +2,10 @@ package access
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/kept-dev/kept/internal/core/identity"
 	"github.com/kept-dev/kept/internal/core/workspace"
@@ -25,7 +25,7 @@ func (m *Module) Login(r *http.Request) (httpx.Actor, error) {
 		return httpx.Actor{}, nil
 	}
 	now := m.d.Clock()
-	it, err := m.logins.load(sha256.Sum256([]byte(token)), now, func() (identity.Login, error) {
+	it, err := m.logins.load(hashOf(token), now, func() (identity.Login, error) {
 		l, ok, err := m.d.Identity.LoginOf(r.Context(), token)
 		if err == nil && !ok {
 			err = errNobody
@@ -43,7 +43,8 @@ func (m *Module) Login(r *http.Request) (httpx.Actor, error) {
 	return httpx.Actor{AccountID: l.AccountID, Email: l.Email, LoginID: l.ID, ProvedAt: l.ProvedAt, Strong: l.Strong}, nil
 }
 
-// Membership fills in the workspace of a signed-in person; not a member is NotFound.
+// Membership fills in the workspace of a signed-in person; not a member is NotFound, and one
+// without the second factor that the workspace demands is Forbidden.
 func (m *Module) Membership(ctx context.Context, a httpx.Actor, ws kernel.WorkspaceID) (httpx.Actor, error) {
 	it, err := m.members.load(membership{a.AccountID, ws}, m.d.Clock(), func() (workspace.Workspace, error) {
 		return m.d.Workspaces.Membership(ctx, a.AccountID, ws)
@@ -51,11 +52,12 @@ func (m *Module) Membership(ctx context.Context, a httpx.Actor, ws kernel.Worksp
 	if err != nil {
 		return a, err
 	}
-	a.WorkspaceID, a.Workspace, a.Role = ws, it.value.Name, it.value.Role
-	return a, nil
+	a.WorkspaceID, a.Workspace, a.Role, a.Apps = ws, it.value.Name, it.value.Role, it.value.Apps
+	return a, m.d.Workspaces.Admit(ctx, a, it.value)
 }
 
-// Bearer is who the bearer token belongs to. No token is the zero Actor; a wrong one is Unauthenticated.
+// Bearer is who the bearer token belongs to: a workspace's key, or a person's token. No token is the zero Actor; one that
+// is wrong, expired or revoked is Unauthenticated.
 func (m *Module) Bearer(r *http.Request) (httpx.Actor, error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
@@ -63,22 +65,30 @@ func (m *Module) Bearer(r *http.Request) (httpx.Actor, error) {
 	}
 	scheme, token, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return httpx.Actor{}, errWrongKey()
+		return httpx.Actor{}, errWrongBearer()
 	}
-	return m.ByToken(r.Context(), strings.TrimSpace(token))
+	token = strings.TrimSpace(token)
+	switch {
+	case looksLike(personalPrefix, token):
+		return m.byToken(r.Context(), token, m.personalByHash)
+	case looksLike(accessPrefix, token):
+		return m.byToken(r.Context(), token, m.mobileByHash)
+	}
+	return m.ByToken(r.Context(), token)
 }
 
-func errWrongKey() error {
-	return kernel.Errorf(kernel.Unauthenticated, "This API key is wrong or was revoked. Send a key as Authorization: Bearer <key>.")
+func errWrongBearer() error {
+	return kernel.Errorf(kernel.Unauthenticated, "This key or token is wrong, has expired or was revoked. Send a working one as Authorization: Bearer <key>.")
 }
 
-// ByToken is who a key belongs to, for protocols that send it in another place; a wrong one is Unauthenticated.
+// ByToken is who a key belongs to, for protocols that send it in another place; one that is wrong, expired or revoked is
+// Unauthenticated, and so is a person's token.
 func (m *Module) ByToken(ctx context.Context, token string) (httpx.Actor, error) {
-	if !looksLikeKey(token) {
-		return httpx.Actor{}, errWrongKey()
+	if !looksLike(keyPrefix, token) {
+		return httpx.Actor{}, errWrongBearer()
 	}
 	now := m.d.Clock()
-	hash := sha256.Sum256([]byte(token))
+	hash := hashOf(token)
 	it := m.keys.get(hash, now)
 	if it == nil {
 		var err error
@@ -87,6 +97,40 @@ func (m *Module) ByToken(ctx context.Context, token string) (httpx.Actor, error)
 		}
 	}
 	k := &it.value
+	if k.Expired(now) { // also of one that is remembered: its end is known
+		return httpx.Actor{}, errWrongBearer()
+	}
 	m.seenKeys.touch(k.ID, now, &it.touched)
 	return httpx.Actor{KeyID: k.ID, WorkspaceID: k.WorkspaceID, Workspace: k.workspace, Scopes: k.Scopes}, nil
+}
+
+// bearer is a person's token as it is remembered.
+type bearer struct {
+	id      kernel.ID // of the personal token, or of the mobile login
+	account kernel.AccountID
+	email   string
+	login   kernel.ID          // of a mobile token
+	ws      kernel.WorkspaceID // of a personal token; a mobile one is for all of the person's
+	scopes  []string
+	until   time.Time
+}
+
+// byToken is which person a token belongs to.
+func (m *Module) byToken(ctx context.Context, token string, read func(context.Context, [32]byte) (bearer, error)) (httpx.Actor, error) {
+	now := m.d.Clock()
+	hash := hashOf(token)
+	it, err := m.tokens.load(hash, now, func() (bearer, error) { return read(ctx, hash) })
+	if err != nil {
+		return httpx.Actor{}, err
+	}
+	b := &it.value
+	if !now.Before(b.until) {
+		return httpx.Actor{}, errWrongBearer()
+	}
+	if b.login != "" {
+		m.seenLogins.touch(b.login, now, &it.touched)
+	} else {
+		m.seenTokens.touch(b.id, now, &it.touched)
+	}
+	return httpx.Actor{AccountID: b.account, Email: b.email, LoginID: b.login, TokenID: b.id, WorkspaceID: b.ws, Scopes: b.scopes}, nil
 }

@@ -1,7 +1,7 @@
 package access
 
 // NewKeyText makes the text of a key.
-func NewKeyText() string { return newKey() }
+func NewKeyText() string { text, _ := newSecret(keyPrefix); return text }
 
 // Pending is how many uses wait to be written.
 func (m *Module) Pending() int {

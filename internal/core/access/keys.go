@@ -2,38 +2,20 @@ package access
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
-	"math/big"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
 )
 
-// The scopes of a key.
 const (
-	ScopeIngest = "ingest" // report: jobs, metrics, recordings
-	ScopeRead   = "read"   // read through the API
-)
-
-// Scopes lists the scopes.
-func Scopes() []string { return []string{ScopeIngest, ScopeRead} }
-
-// A key is "kept_" and 43 base-62 digits: 256 random bits, all of them safe in headers, addresses and shells.
-const (
-	keyPrefix    = "kept_"
-	keyDigits    = 43
-	shownDigits  = 7 // stay visible, so that people tell their keys apart
-	maxKeyName   = 60
-	maxKeys      = 100 // living ones of a workspace
-	base62Digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	maxName = 60
+	maxKeys = 100                       // living ones of a workspace
+	maxLife = 10 * 365 * 24 * time.Hour // of a key that does not live for ever
 )
 
 // Key is an API key, without what it is.
@@ -45,104 +27,98 @@ type Key struct {
 	Scopes      []string
 	CreatedBy   string // name or address of whoever made it; empty when the account is gone
 	CreatedAt   time.Time
+	ExpiresAt   time.Time // zero: never
 	LastUsedAt  time.Time // coarse
-	RevokedAt   time.Time // zero while it works
+	RevokedAt   time.Time // zero while it was not
+	Replaces    kernel.ID // the key that it takes over from; empty: none
 
 	workspace string // name
 }
 
-// Revoked tells whether the key works no more.
+// Revoked tells whether somebody ended the key.
 func (k Key) Revoked() bool { return !k.RevokedAt.IsZero() }
+
+// Expired tells whether the key's time is over.
+func (k Key) Expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) }
+
+// Works tells whether the key lets anybody in at a time.
+func (k Key) Works(now time.Time) bool { return !k.Revoked() && !k.Expired(now) }
 
 func (k Key) target() string { return "api_key:" + string(k.ID) }
 
-// newKey makes the text of a key.
-func newKey() string {
-	raw := make([]byte, 32)
-	rand.Read(raw)
-	n, base, digit := new(big.Int).SetBytes(raw), big.NewInt(62), new(big.Int)
-	out := make([]byte, keyDigits) // 62^43 is just over 2^256
-	for i := range out {
-		n.DivMod(n, base, digit)
-		out[keyDigits-1-i] = base62Digits[digit.Int64()]
+func (k Key) detail() string {
+	d := k.Name + " (" + strings.Join(k.Scopes, ", ")
+	if !k.ExpiresAt.IsZero() {
+		d += "; until " + k.ExpiresAt.Format("2006-01-02 15:04 UTC")
 	}
-	return keyPrefix + string(out)
-}
-
-// looksLikeKey keeps what cannot be a key from being looked up.
-func looksLikeKey(s string) bool {
-	if len(s) != len(keyPrefix)+keyDigits || !strings.HasPrefix(s, keyPrefix) {
-		return false
-	}
-	for _, c := range []byte(s[len(keyPrefix):]) {
-		if !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z') {
-			return false
-		}
-	}
-	return true
+	return d + ")"
 }
 
 // NewKey is what a person says of a key to be made.
 type NewKey struct {
 	Name   string
 	Scopes []string
+	Lives  time.Duration // 0: for ever
 }
 
 func (in NewKey) clean() (NewKey, error) {
-	in.Name = strings.Join(strings.Fields(strings.ToValidUTF8(in.Name, "")), " ")
-	switch {
-	case in.Name == "":
-		return in, kernel.InvalidField("name", "Give the key a name that says where it is used.")
-	case utf8.RuneCountInString(in.Name) > maxKeyName:
-		return in, kernel.InvalidField("name", "Use at most 60 characters.")
-	case strings.ContainsFunc(in.Name, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }):
-		return in, kernel.InvalidField("name", "A name has visible characters only.")
-	case len(in.Scopes) == 0:
-		return in, kernel.InvalidField("scope-"+ScopeIngest, "Choose at least one thing that the key may do.")
+	var err error
+	if in.Name, err = cleanName(in.Name, "Give the key a name that says where it is used."); err != nil {
+		return in, err
 	}
-	in.Scopes = slices.Compact(slices.Sorted(slices.Values(in.Scopes)))
-	for _, s := range in.Scopes {
-		if !slices.Contains(Scopes(), s) {
-			return in, kernel.Errorf(kernel.Malformed, "There is no scope of that name.")
-		}
+	if in.Lives < 0 || in.Lives > maxLife {
+		return in, kernel.InvalidField("expires", "Choose one of the times.")
 	}
-	return in, nil
+	if slices.Equal(in.Scopes, []string{ScopeSCIM}) {
+		return in, nil
+	}
+	in.Scopes, err = cleanScopes(in.Scopes, Scopes())
+	return in, err
 }
 
-// CreateKey makes a key and returns its text, which is stored nowhere and can never be shown again.
-//
-// What is stored is the SHA-256 of the text. A slow, salted hash such as that of passwords would add nothing: it makes
-// guessing dear, and 256 random bits cannot be guessed at any price; but it would cost every request its milliseconds.
+// CreateKey makes a key and returns its text, which is stored nowhere and can never be shown again. Only its hash is.
 func (m *Module) CreateKey(ctx context.Context, by audit.Actor, ws kernel.WorkspaceID, in NewKey) (k Key, text string, err error) {
 	if in, err = in.clean(); err != nil {
 		return k, "", err
 	}
-	text = newKey()
-	hash := sha256.Sum256([]byte(text))
 	err = m.db.Tx(ctx, func(tx *db.Tx) error {
-		var living int
-		err := tx.QueryRow(ctx, `SELECT count(*) FROM api_keys WHERE workspace_id = $1 AND revoked_at = 0`, ws).Scan(&living)
+		if err := roomForKey(ctx, tx, ws); err != nil {
+			return err
+		}
+		k, text, err = insertKey(ctx, tx, by, ws, in, "")
 		if err != nil {
 			return err
 		}
-		if living >= maxKeys {
-			return kernel.Errorf(kernel.Conflict, "This workspace has %d keys, which is the most it may have. Revoke one first.", living)
-		}
-		k = Key{ID: kernel.NewID(tx.Now()), WorkspaceID: ws, Name: in.Name, Prefix: text[:len(keyPrefix)+shownDigits], Scopes: in.Scopes,
-			CreatedBy: by.Label, CreatedAt: tx.Now()}
-		_, err = tx.Exec(ctx, `INSERT INTO api_keys (id, workspace_id, name, prefix, key_hash, scopes, created_by, created_at, last_used_at, revoked_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0)`,
-			k.ID, ws, k.Name, k.Prefix, hash[:], strings.Join(k.Scopes, " "), accountOf(by), kernel.Micros(tx.Now()))
-		if err != nil {
-			return err
-		}
-		return audit.Record(ctx, tx, audit.Event{WorkspaceID: ws, Actor: by, Action: "api_key.create", Target: k.target(),
-			Detail: k.Name + " (" + strings.Join(k.Scopes, ", ") + ")"})
+		return audit.Record(ctx, tx, audit.Event{WorkspaceID: ws, Actor: by, Action: "api_key.create", Target: k.target(), Detail: k.detail()})
 	})
 	if err != nil {
 		return Key{}, "", err
 	}
 	return k, text, nil
+}
+
+func roomForKey(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID) error {
+	var living int
+	err := tx.QueryRow(ctx, `SELECT count(*) FROM api_keys WHERE workspace_id = $1 AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $2)`,
+		ws, kernel.Micros(tx.Now())).Scan(&living)
+	if err == nil && living >= maxKeys {
+		return kernel.Errorf(kernel.Conflict, "This workspace has %d keys, which is the most it may have. Revoke one first.", living)
+	}
+	return err
+}
+
+func insertKey(ctx context.Context, tx *db.Tx, by audit.Actor, ws kernel.WorkspaceID, in NewKey, replaces kernel.ID) (Key, string, error) {
+	text, hash := newSecret(keyPrefix)
+	k := Key{ID: kernel.NewID(tx.Now()), WorkspaceID: ws, Name: in.Name, Prefix: shown(keyPrefix, text), Scopes: in.Scopes,
+		CreatedBy: by.Label, CreatedAt: tx.Now(), Replaces: replaces}
+	if in.Lives > 0 {
+		k.ExpiresAt = tx.Now().Add(in.Lives)
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO api_keys (id, workspace_id, name, prefix, key_hash, scopes, created_by, created_at, expires_at, last_used_at, revoked_at, replaces)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10)`,
+		k.ID, ws, k.Name, k.Prefix, hash[:], strings.Join(k.Scopes, " "), accountOf(by), kernel.Micros(k.CreatedAt),
+		kernel.Micros(k.ExpiresAt), string(replaces))
+	return k, text, err
 }
 
 func accountOf(by audit.Actor) any {
@@ -152,33 +128,91 @@ func accountOf(by audit.Actor) any {
 	return string(by.ID)
 }
 
+// RotateKey makes a key that may do the same as another, and lets the other one end after overlap, so that whoever uses
+// it can change over without a gap. Overlap 0 ends it at once. The new key lives as long as the old one was to.
+func (m *Module) RotateKey(ctx context.Context, by audit.Actor, ws kernel.WorkspaceID, id kernel.ID, overlap time.Duration) (k Key, text string, err error) {
+	if overlap < 0 || overlap > 30*24*time.Hour {
+		return k, "", kernel.InvalidField("overlap", "Choose one of the times.")
+	}
+	old, err := m.FindKey(ctx, ws, id)
+	if err != nil {
+		return k, "", err
+	}
+	err = m.db.Tx(ctx, func(tx *db.Tx) error {
+		until := tx.Now().Add(overlap)
+		if err := endForSuccessor(ctx, tx, old, until); err != nil {
+			return err
+		}
+		if err := roomForKey(ctx, tx, ws); err != nil {
+			return err
+		}
+		in := NewKey{Name: old.Name, Scopes: old.Scopes}
+		if !old.ExpiresAt.IsZero() {
+			in.Lives = old.ExpiresAt.Sub(old.CreatedAt)
+		}
+		if k, text, err = insertKey(ctx, tx, by, ws, in, id); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { m.forgetKey(id) })
+		return audit.Record(ctx, tx, audit.Event{WorkspaceID: ws, Actor: by, Action: "api_key.rotate", Target: old.target(),
+			Detail: k.detail() + ", now " + k.Prefix + "…; the old one works until " + until.Format("2006-01-02 15:04 UTC")})
+	})
+	if err != nil {
+		return Key{}, "", err
+	}
+	return k, text, nil
+}
+
+// endForSuccessor sets a key's end. Of two rotations at once the second waits for the row, and then sees the first's key.
+func endForSuccessor(ctx context.Context, tx *db.Tx, old Key, until time.Time) error {
+	n, err := tx.Exec(ctx, `UPDATE api_keys SET expires_at = CASE WHEN expires_at = 0 OR expires_at > $4 THEN $4 ELSE expires_at END
+		WHERE workspace_id = $1 AND id = $2 AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $3)`,
+		old.WorkspaceID, old.ID, kernel.Micros(tx.Now()), kernel.Micros(until))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return kernel.Errorf(kernel.Conflict, "This key works no more, so nothing can take over from it. Create a new one.")
+	}
+	var successors int
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM api_keys WHERE replaces = $1 AND workspace_id = $2`, old.ID, old.WorkspaceID).Scan(&successors); err != nil {
+		return err
+	}
+	if successors > 0 {
+		return kernel.Errorf(kernel.Conflict, "This key has been rotated already. Rotate the key that took over from it.")
+	}
+	return nil
+}
+
 const keyColumns = `k.id, k.workspace_id, w.name, k.name, k.prefix, k.scopes, coalesce(nullif(a.name, ''), a.email, ''),
-	k.created_at, k.last_used_at, k.revoked_at`
+	k.created_at, k.expires_at, k.last_used_at, k.revoked_at, k.replaces`
 
 const keyTables = `api_keys k JOIN workspaces w ON w.id = k.workspace_id LEFT JOIN accounts a ON a.id = k.created_by`
 
 func scanKey(row interface{ Scan(...any) error }) (k Key, err error) {
 	var scopes string
-	var created, used, revoked int64
-	err = row.Scan(&k.ID, &k.WorkspaceID, &k.workspace, &k.Name, &k.Prefix, &scopes, &k.CreatedBy, &created, &used, &revoked)
+	var created, expires, used, revoked int64
+	err = row.Scan(&k.ID, &k.WorkspaceID, &k.workspace, &k.Name, &k.Prefix, &scopes, &k.CreatedBy, &created, &expires, &used, &revoked, &k.Replaces)
 	k.Scopes = strings.Fields(scopes)
-	k.CreatedAt, k.LastUsedAt, k.RevokedAt = kernel.FromMicros(created), kernel.FromMicros(used), kernel.FromMicros(revoked)
+	k.CreatedAt, k.ExpiresAt = kernel.FromMicros(created), kernel.FromMicros(expires)
+	k.LastUsedAt, k.RevokedAt = kernel.FromMicros(used), kernel.FromMicros(revoked)
 	return k, err
 }
 
-// keyByHash finds a living key.
+// keyByHash finds a key that was not revoked; whether its time is over is for the caller to see, each time.
 func (m *Module) keyByHash(ctx context.Context, hash [32]byte) (Key, error) {
 	k, err := scanKey(m.db.QueryRow(ctx, `SELECT `+keyColumns+` FROM `+keyTables+` WHERE k.key_hash = $1 AND k.revoked_at = 0`, hash[:]))
 	if errors.Is(err, db.ErrNoRows) {
-		return Key{}, errWrongKey()
+		return Key{}, errWrongBearer()
 	}
 	return k, err
 }
 
-// Keys lists the keys of a workspace, the newest first, revoked ones last.
+// Keys lists the keys of a workspace, the newest first, those that work no more last.
 func (m *Module) Keys(ctx context.Context, ws kernel.WorkspaceID) ([]Key, error) {
 	rows, err := m.db.Query(ctx, `SELECT `+keyColumns+` FROM `+keyTables+` WHERE k.workspace_id = $1
-		ORDER BY CASE WHEN k.revoked_at = 0 THEN 0 ELSE 1 END, k.id DESC LIMIT 500`, ws)
+		ORDER BY CASE WHEN k.revoked_at = 0 AND (k.expires_at = 0 OR k.expires_at > $2) THEN 0 ELSE 1 END, k.id DESC LIMIT 500`,
+		ws, kernel.Micros(m.d.Clock()))
 	if err != nil {
 		return nil, err
 	}
@@ -214,16 +248,20 @@ func (m *Module) RevokeKey(ctx context.Context, by audit.Actor, ws kernel.Worksp
 		if err != nil || n == 0 {
 			return err
 		}
-		tx.AfterCommit(func() { m.keys.forget(func(_ [32]byte, k Key) bool { return k.ID == id }) })
+		tx.AfterCommit(func() { m.forgetKey(id) })
 		return audit.Record(ctx, tx, audit.Event{WorkspaceID: ws, Actor: by, Action: "api_key.revoke", Target: k.target(), Detail: k.Name})
 	})
 }
 
-// noteKeys stores when keys were used last.
-func (m *Module) noteKeys(ctx context.Context, used map[kernel.ID]time.Time) error {
+func (m *Module) forgetKey(id kernel.ID) {
+	m.keys.forget(func(_ [32]byte, k Key) bool { return k.ID == id })
+}
+
+// noteUses stores when keys or personal tokens were used last.
+func (m *Module) noteUses(ctx context.Context, table string, used map[kernel.ID]time.Time) error {
 	return m.db.Tx(ctx, func(tx *db.Tx) error {
 		for id, at := range used {
-			if _, err := tx.Exec(ctx, `UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND last_used_at < $2`, id, kernel.Micros(at)); err != nil {
+			if _, err := tx.Exec(ctx, `UPDATE `+table+` SET last_used_at = $2 WHERE id = $1 AND last_used_at < $2`, id, kernel.Micros(at)); err != nil {
 				return err
 			}
 		}

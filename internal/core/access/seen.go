@@ -29,6 +29,11 @@ func (s *seen) touch(id kernel.ID, now time.Time, touched *atomic.Int64) {
 	if now.Unix()-last < int64(seenStep/time.Second) || !touched.CompareAndSwap(last, now.Unix()) {
 		return
 	}
+	s.note(id, now)
+}
+
+// note notes a use, however lately there was one.
+func (s *seen) note(id kernel.ID, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.at == nil {
