@@ -49,9 +49,9 @@ func (m *Module) pageRoutes() []httpx.Route {
 // Nav is the app's part of the navigation.
 func (m *Module) Nav() []ui.NavItem {
 	return []ui.NavItem{
-		{App: appKey, Label: "Jobs", Href: pathList, Icon: "list", Order: 10},
-		{App: appKey, Label: "Queues", Href: pathQueues, Icon: "queue", Order: 20},
-		{App: appKey, Label: "Settings", Href: pathSettings, Icon: "settings", Order: 30},
+		{App: appKey, Label: "Jobs", Href: pathList, Icon: "list", Order: 10, Needs: string(httpx.MayView)},
+		{App: appKey, Label: "Queues", Href: pathQueues, Icon: "queue", Order: 20, Needs: string(httpx.MayView)},
+		{App: appKey, Label: "Settings", Href: pathSettings, Icon: "settings", Order: 30, Needs: string(httpx.MayView)},
 	}
 }
 
