@@ -14,6 +14,7 @@ func (a *App) buildProof() (err error) {
 		return err
 	}
 	a.core.proof = p
-	a.core.identity.Use(p, []identity.Ways{p}, []identity.Eraser{p})
+	a.core.identity.Use(p, []identity.Ways{p}, []identity.Eraser{p, a.core.workspaces})
+	a.core.workspaces.UseSecondFactor(p)
 	return nil
 }

@@ -9,37 +9,52 @@ import (
 	"github.com/kept-dev/kept/internal/platform/httpx"
 )
 
-// Admit refuses a member without a second factor where the workspace demands one. Whoever signed in with one this time
-// (a.Strong) has one; others are asked for in the book.
+// Admit refuses a member without a second factor where the workspace demands one. Whoever proved it in this login
+// (a.Strong) has one, and so has whoever is asked for a code at every sign-in. A passkey counts when it is used: its owner
+// may still sign in with a password alone. A token was made by somebody who had proved who he is, so there having one is enough.
 func (m *Module) Admit(ctx context.Context, a httpx.Actor, w Workspace) error {
 	if !w.DemandFactor || a.Strong {
 		return nil
 	}
-	has, err := m.hasFactor(ctx, a.AccountID)
-	if err == nil && !has {
-		err = kernel.Errorf(kernel.Forbidden, "The workspace %q lets in only people with a second factor. "+
-			"Set up an authenticator app or a passkey under Account, Security, and come back.", w.Name)
+	app, passkey, err := m.factorsOf(ctx, a.AccountID)
+	switch {
+	case err != nil:
+		return err
+	case app || passkey && a.TokenID != "":
+		return nil
+	case passkey:
+		return kernel.Errorf(kernel.Forbidden, "The workspace %q lets in only people who prove a second factor. Sign in with your passkey, and come back.", w.Name)
 	}
-	return err
+	return kernel.Errorf(kernel.Forbidden, "The workspace %q lets in only people with a second factor. "+
+		"Set up a passkey or an authenticator app under Account, Security, and come back.", w.Name)
+}
+
+func (m *Module) factorsOf(ctx context.Context, account kernel.AccountID) (app, passkey bool, err error) {
+	f := m.secondFactor()
+	if f == nil {
+		return false, false, nil
+	}
+	if app, err = f.Enrolled(ctx, account); err == nil {
+		passkey, err = f.HasPasskey(ctx, account)
+	}
+	return app, passkey, err
 }
 
 func (m *Module) hasFactor(ctx context.Context, account kernel.AccountID) (bool, error) {
-	if f := m.secondFactor(); f != nil {
-		return f.Enrolled(ctx, account)
-	}
-	return false, nil
+	app, passkey, err := m.factorsOf(ctx, account)
+	return app || passkey, err
 }
 
 // DemandFactor says whether only members with a second factor may enter. Whoever demands it must have one: nobody locks
 // himself out.
 func (m *Module) DemandFactor(ctx context.Context, by httpx.Actor, demand bool) error {
-	if demand && !by.Strong {
-		has, err := m.hasFactor(ctx, by.AccountID)
+	if demand {
+		err := m.Admit(ctx, by, Workspace{Name: by.Workspace, DemandFactor: true})
+		if kernel.CodeOf(err) == kernel.Forbidden {
+			return kernel.InvalidField("demand", "You would lock yourself out: set up a second factor first, under Account, Security, and sign in with it.")
+		}
 		if err != nil {
 			return err
-		}
-		if !has {
-			return kernel.InvalidField("demand", "You have no second factor yourself. Set one up first, under Account, Security.")
 		}
 	}
 	value, detail := 0, "not demanded"

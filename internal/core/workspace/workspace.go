@@ -38,7 +38,8 @@ type SignUps interface {
 
 // SecondFactor tells who has a second factor; package proof does.
 type SecondFactor interface {
-	Enrolled(ctx context.Context, a kernel.AccountID) (bool, error)
+	Enrolled(ctx context.Context, a kernel.AccountID) (bool, error)   // an authenticator app: every sign-in asks for it
+	HasPasskey(ctx context.Context, a kernel.AccountID) (bool, error) // which counts when the person signs in with it
 }
 
 // App is an app that a member's access may include or not.
