@@ -73,6 +73,8 @@ type cardView struct {
 	Form   *ui.Form
 	Offers []ui.Link // other ways to do the same
 	Links  []ui.Link
+
+	Passkey *passkeyButton // nil: none
 }
 
 func (m *Module) card(w http.ResponseWriter, r *http.Request, status int, title, lead string, v cardView) error {

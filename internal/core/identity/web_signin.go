@@ -16,8 +16,20 @@ func (m *Module) signInCard(email, next string) cardPage {
 	if !m.d.ClosedSignUp {
 		v.Links = append(v.Links, ui.Link{Label: "Open an account", Href: withNext(pathSignUp, next)})
 	}
+	if p, ok := m.second.(passkeyTaker); ok && p.PasskeysAvailable() {
+		v.Form.Fields[0].Autocomplete = "username webauthn" // browsers then offer passkeys in the field
+		v.Passkey = &passkeyButton{Action: pathSignInPasskey, Next: next}
+	}
 	return cardPage{title: "Sign in", view: v}
 }
+
+// passkeyTaker is a sibling that signs people in with passkeys; its script is on the sign-in page.
+type passkeyTaker interface{ PasskeysAvailable() bool }
+
+// passkeyButton is what the script needs: where answers go, and where to go then.
+type passkeyButton struct{ Action, Next string }
+
+const pathSignInPasskey = "/sign-in/passkey"
 
 func withNext(path, next string) string {
 	if next == "" {

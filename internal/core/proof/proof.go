@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"net/url"
 
+	"github.com/go-webauthn/webauthn/webauthn"
+
 	"github.com/kept-dev/kept/internal/core/identity"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
@@ -34,6 +36,7 @@ type Module struct {
 	db     *db.DB
 	pages  *ui.Pages
 	issuer string // what an authenticator app calls this server
+	party  *webauthn.WebAuthn
 }
 
 // product is what authenticator apps and passkey dialogs call this server, beside its host.
@@ -55,6 +58,9 @@ func New(d Deps) (*Module, error) {
 		return nil, fmt.Errorf("proof: the base URL: %w", err)
 	}
 	m := &Module{d: d, db: d.DB, issuer: product + " " + base.Hostname()}
+	if m.party, err = newRelyingParty(base, m.issuer); err != nil {
+		d.Logger.Info("passkeys are not offered", "reason", err)
+	}
 	if d.UI != nil {
 		if m.pages, err = d.UI.Pages(templates, "templates/*.html"); err != nil {
 			return nil, fmt.Errorf("proof: %w", err)

@@ -228,7 +228,7 @@ func TestSecretsAreSealed(t *testing.T) {
 		account, _, _ := s.Owner(t, ann, "W")
 		other, _, _ := s.Owner(t, eve, "V")
 		phone, codes := enrol(t, s, s.Browser(t, "192.0.2.1").SignIn(ann))
-		s.FindNowhere(t, string(phone.secret), base32.StdEncoding.EncodeToString(phone.secret), codes[0], strings.ReplaceAll(codes[0], "-", ""))
+		s.FindNowhere(t, base32.StdEncoding.EncodeToString(phone.secret), codes[0], strings.ReplaceAll(codes[0], "-", ""))
 		var sealed, hash []byte
 		if err := s.DB.QueryRow(t.Context(), `SELECT sealed FROM totp WHERE account_id = $1`, account).Scan(&sealed); err != nil {
 			t.Fatal(err)
@@ -242,7 +242,7 @@ func TestSecretsAreSealed(t *testing.T) {
 		if _, err := s.Seal.Open(sealed, []byte("totp/"+string(other))); err == nil {
 			t.Error("the secret opens at another account")
 		}
-		if err := s.DB.QueryRow(t.Context(), `SELECT min(code_hash) FROM recovery_codes`).Scan(&hash); err != nil || len(hash) != 32 {
+		if err := s.DB.QueryRow(t.Context(), `SELECT code_hash FROM recovery_codes LIMIT 1`).Scan(&hash); err != nil || len(hash) != 32 {
 			t.Errorf("%d bytes, %v", len(hash), err)
 		}
 	})

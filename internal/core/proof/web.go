@@ -23,6 +23,8 @@ const (
 	pathProve    = "/account/prove"
 	pathApp      = "/account/authenticator"
 	pathRecovery = "/account/recovery-codes"
+	pathPasskeys = "/account/passkeys"
+	pathPasskey  = "/sign-in/passkey"
 )
 
 const maxForm = 64 << 10
@@ -40,16 +42,37 @@ func (m *Module) Routes() []httpx.Route {
 		return r
 	}
 	const in = httpx.SignedIn
+	// start answers a script with a challenge. There is nothing to guess, and each page with a passkey button asks once.
+	start := func(path string, access httpx.Access, h httpx.Handler) httpx.Route {
+		return httpx.Route{Method: "POST", Path: path, Handler: h, Access: access, Rate: httpx.RateWrite, MaxBody: 1 << 10,
+			NoAudit: "it is a challenge; its answer is audited"}
+	}
+	answered := func(r httpx.Route) httpx.Route {
+		r.MaxBody = maxAnswer
+		return r
+	}
 	// A page that asks for a proof must not ask for one first: none of pathProve is careful.
 	return []httpx.Route{
 		page(pathSecond, httpx.Public, m.secondPage),
 		form(pathSecond, httpx.Public, httpx.RateAuth, "login.create", m.second),
+		start(pathPasskey+"/options", httpx.Public, m.passkeySignInOptions),
+		answered(form(pathPasskey, httpx.Public, httpx.RateAuth, "login.create", m.passkeySignIn)),
 
 		page(pathProve, in, m.provePage),
 		form(pathProve+"/password", in, httpx.RateAuth, actProve, m.provePassword),
 		form(pathProve+"/code", in, httpx.RateAuth, actProve, m.proveCode),
 		form(pathProve+"/mail", in, httpx.RateMail, "identity.prove_mail", m.proveMail),
 		form(pathProve+"/mail-code", in, httpx.RateAuth, actProve, m.proveMailCode),
+		start(pathProve+"/passkey/options", in, m.provePasskeyOptions),
+		answered(form(pathProve+"/passkey", in, httpx.RateAuth, actProve, m.provePasskey)),
+
+		page(pathPasskeys, in, m.passkeysPage),
+		careful(start(pathPasskeys+"/options", in, m.passkeyOptions)),
+		careful(answered(form(pathPasskeys, in, httpx.RateAuth, "passkey.create", m.passkeyCreate))),
+		page(pathPasskeys+"/{id}/rename", in, m.passkeyRenamePage),
+		form(pathPasskeys+"/{id}/rename", in, httpx.RateWrite, "passkey.rename", m.passkeyRename),
+		careful(page(pathPasskeys+"/{id}/remove", in, m.passkeyRemovePage)),
+		careful(form(pathPasskeys+"/{id}/remove", in, httpx.RateWrite, "passkey.remove", m.passkeyRemove)),
 
 		page(pathApp, in, m.appPage),
 		careful(form(pathApp, in, httpx.RateWrite, "totp.start", m.appStart)),

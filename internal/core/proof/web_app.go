@@ -39,7 +39,10 @@ func (m *Module) appPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 var doneTexts = map[string]string{
-	"app-removed": "The authenticator app is removed. Signing in no longer asks for a code.",
+	"app-removed":     "The authenticator app is removed. Signing in no longer asks for a code.",
+	"passkey-added":   "The passkey is added. You can sign in with it from now on.",
+	"passkey-renamed": "The new name is saved.",
+	"passkey-removed": "The passkey is removed.",
 }
 
 // renderSettings shows one of the pages below the account's security page.

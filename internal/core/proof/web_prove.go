@@ -21,9 +21,10 @@ type proveView struct {
 	MailCode *ui.Form // takes it
 }
 
-// safeNext is where to go after a proof: a path on this server, and not the page that asks for proofs.
+// safeNext is where to go after a proof: a path on this server, and not the page that asks for proofs. Empty is the front
+// page.
 func safeNext(next string) string {
-	if next = httpx.SafeNext(next); next == pathProve || strings.HasPrefix(next, pathProve+"/") || strings.HasPrefix(next, pathProve+"?") {
+	if next = httpx.SafeNext(next); next == "/" || next == pathProve || strings.HasPrefix(next, pathProve+"/") || strings.HasPrefix(next, pathProve+"?") {
 		return ""
 	}
 	return next

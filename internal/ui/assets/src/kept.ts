@@ -9,6 +9,7 @@ import "./form-errors";
 import "./live";
 import "./menu";
 import "./moment";
+import "./passkey";
 import "./password";
 import "./row-keys";
 import "./theme-switch";
