@@ -104,6 +104,14 @@ func (m *Module) accept(ctx context.Context, tx *db.Tx, who invitee, in Invitati
 		return err
 	}
 	m.tellChanged(tx, in.WorkspaceID)
+	m.mu.Lock()
+	listeners := m.joined
+	m.mu.Unlock()
+	for _, f := range listeners {
+		if err := f(ctx, tx, in.WorkspaceID, who.id); err != nil {
+			return err
+		}
+	}
 	if n64 > 0 && in.by != "" {
 		inviter, err := personIn(ctx, tx, in.WorkspaceID, in.by)
 		if err == nil {

@@ -67,8 +67,12 @@ type Module struct {
 	mu      sync.Mutex
 	changed []func(kernel.WorkspaceID)
 	left    []LeftFunc
+	joined  []JoinedFunc
 	factor  SecondFactor
 }
+
+// JoinedFunc is called in the transaction in which somebody becomes a member.
+type JoinedFunc func(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, account kernel.AccountID) error
 
 // LeftFunc is called in the transaction in which somebody stops being a member.
 type LeftFunc func(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, account kernel.AccountID) error
@@ -107,6 +111,13 @@ func (m *Module) OnChanged(f func(kernel.WorkspaceID)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.changed = append(m.changed, f)
+}
+
+// OnJoined registers a function that is called in the transaction in which a person accepts an invitation.
+func (m *Module) OnJoined(f JoinedFunc) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.joined = append(m.joined, f)
 }
 
 // OnLeft registers a function that is called in the transaction in which a person leaves or is removed, so that what
