@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 
@@ -75,10 +76,18 @@ func errUnproved(label string, cause error) error {
 // exchangeError sorts why no token was given: the provider refused the code, or could not be asked.
 func exchangeError(label string, err error) error {
 	var refused *oauth2.RetrieveError
-	if errors.As(err, &refused) && (refused.Response == nil || refused.Response.StatusCode < http.StatusInternalServerError) {
-		return errUnproved(label, err)
+	if !errors.As(err, &refused) {
+		return errDown(label, err)
 	}
-	return errDown(label, err)
+	status := http.StatusOK
+	if refused.Response != nil {
+		status = refused.Response.StatusCode
+	}
+	cause := fmt.Errorf("the token endpoint answered %d, error %.60q", status, refused.ErrorCode) // and nothing of the body
+	if status >= http.StatusInternalServerError {
+		return errDown(label, cause)
+	}
+	return errUnproved(label, cause)
 }
 
 // newSource makes the source of a complete provider. redirect is where the provider sends people back to.

@@ -4,6 +4,7 @@ import (
 	"embed"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/kept-dev/kept/internal/core/identity"
 	"github.com/kept-dev/kept/internal/kernel"
@@ -189,6 +190,16 @@ func (m *Module) askForOwner(w http.ResponseWriter, r *http.Request, p *provider
 	})
 }
 
+// maxLogged bounds what is logged of an error, which may quote a provider's answer; in bytes.
+const maxLogged = 300
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		s = strings.ToValidUTF8(s[:n], "") + "…"
+	}
+	return s
+}
+
 // failed shows what went wrong on the way to a provider and back, with a way on. What is no one's fault but ours passes.
 func (m *Module) failed(w http.ResponseWriter, r *http.Request, p *provider, err error) error {
 	var e *kernel.Error
@@ -201,7 +212,7 @@ func (m *Module) failed(w http.ResponseWriter, r *http.Request, p *provider, err
 		return err
 	}
 	if e.Cause != nil {
-		m.d.Logger.Warn("a sign-in with a provider did not work", "provider", p.Key, "request_id", httpx.RequestID(r.Context()), "error", e.Cause)
+		m.d.Logger.Warn("a sign-in with a provider did not work", "provider", p.Key, "request_id", httpx.RequestID(r.Context()), "error", clip(e.Cause.Error(), maxLogged))
 	}
 	respond.SetRetryAfter(w.Header(), e)
 	links := []ui.Link{{Label: "Start again with " + p.Label, Href: "/sign-in/with/" + p.Key}, {Label: "Sign in another way", Href: "/sign-in"}}
