@@ -129,7 +129,7 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 	must(err)
 	s.Access, err = access.New(access.Deps{DB: s.DB, UI: u, Identity: s.Identity, Workspaces: s.Workspaces, BaseURL: BaseURL, Clock: now})
 	must(err)
-	s.Proof, err = proof.New(proof.Deps{DB: s.DB, UI: u, Identity: s.Identity, Seal: s.Seal, BaseURL: BaseURL, Clock: now})
+	s.Proof, err = proof.New(proof.Deps{DB: s.DB, UI: u, Identity: s.Identity, Seal: s.Seal, BaseURL: d.BaseURL, Clock: now})
 	must(err)
 	s.Identity.Use(s.Proof, []identity.Ways{s.Proof}, []identity.Eraser{s.Proof, s.Workspaces})
 	s.Workspaces.UseSecondFactor(s.Proof)
