@@ -16,5 +16,6 @@ func (a *App) buildProof() (err error) {
 	a.core.proof = p
 	a.core.identity.Use(p, []identity.Ways{p}, []identity.Eraser{p, a.core.workspaces})
 	a.core.workspaces.UseSecondFactor(p)
+	a.core.access.Use(p)
 	return nil
 }

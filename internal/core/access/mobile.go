@@ -7,6 +7,7 @@ import (
 
 	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/core/identity"
+	"github.com/kept-dev/kept/internal/core/proof"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/httpx"
@@ -26,9 +27,10 @@ type Pair struct {
 	Refresh   string
 }
 
-// SecondStep finishes a sign-in for which the second factor was asked: flow is the token of the first step, and with it
-// comes either a code or a recovery code.
-type SecondStep func(ctx context.Context, flow, code, recovery string, d identity.Device) (identity.Session, error)
+// SecondStep finishes a sign-in for which the second factor was asked; *proof.Module is one.
+type SecondStep interface {
+	FinishSignIn(ctx context.Context, flow string, in proof.Second, d identity.Device) (identity.Session, error)
+}
 
 // MobileSignIn is what a mobile app sends: address and password, or, after those, the flow with a code.
 type MobileSignIn struct {
@@ -47,7 +49,7 @@ func (m *Module) SignInMobile(ctx context.Context, in MobileSignIn) (p Pair, flo
 		if m.second == nil {
 			return p, "", kernel.Errorf(kernel.NotFound, "This took too long, or it was used already. Start again.")
 		}
-		s, err = m.second(ctx, in.Flow, in.Code, in.Recovery, in.Device)
+		s, err = m.second.FinishSignIn(ctx, in.Flow, proof.Second{Code: in.Code, Recovery: in.Recovery}, in.Device)
 	} else {
 		var step identity.Step
 		step, err = m.d.Identity.SignIn(ctx, identity.SignIn{Email: in.Email, Password: in.Password, Device: in.Device})
@@ -60,6 +62,9 @@ func (m *Module) SignInMobile(ctx context.Context, in MobileSignIn) (p Pair, flo
 	}
 	if err != nil {
 		return p, "", err
+	}
+	if s.ID == "" { // there is no login before the age is known
+		return p, "", kernel.Errorf(kernel.Forbidden, "Sign in once at %s first: your age is asked there.", m.d.BaseURL)
 	}
 	err = m.db.Tx(ctx, func(tx *db.Tx) error {
 		p, err = issuePair(ctx, tx, s.ID)

@@ -84,12 +84,11 @@ func (m *Module) mobileSignIn(w http.ResponseWriter, r *http.Request) error {
 	if err := httpx.ReadJSON(r, &in); err != nil {
 		return err
 	}
-	agent := r.UserAgent()
+	device := identity.DeviceOf(r)
 	if in.Device != "" {
-		agent = in.Device
+		device.UserAgent = in.Device
 	}
-	p, flow, err := m.SignInMobile(r.Context(), MobileSignIn{Email: in.Email, Password: in.Password, Flow: in.Flow, Code: in.Code, Recovery: in.Recovery,
-		Device: identity.Device{IP: httpx.ClientIP(r.Context()).String(), UserAgent: agent}})
+	p, flow, err := m.SignInMobile(r.Context(), MobileSignIn{Email: in.Email, Password: in.Password, Flow: in.Flow, Code: in.Code, Recovery: in.Recovery, Device: device})
 	if err != nil {
 		return err
 	}

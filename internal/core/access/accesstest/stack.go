@@ -133,6 +133,7 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 	must(err)
 	s.Identity.Use(s.Proof, []identity.Ways{s.Proof}, []identity.Eraser{s.Proof, s.Workspaces})
 	s.Workspaces.UseSecondFactor(s.Proof)
+	s.Access.Use(s.Proof)
 	s.Federation, err = federation.New(federation.Deps{DB: s.DB, UI: u, Identity: s.Identity, Seal: s.Seal, BaseURL: BaseURL, Clock: now})
 	must(err)
 	s.Identity.Use(nil, []identity.Ways{s.Federation}, []identity.Eraser{s.Federation})
