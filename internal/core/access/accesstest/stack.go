@@ -84,7 +84,8 @@ func New(t testing.TB, cfg db.Config, change ...func(*identity.Deps)) *Stack {
 		db.Module{Name: "workspace", Migrations: workspace.Migrations()},
 		db.Module{Name: "access", Migrations: access.Migrations()},
 		db.Module{Name: "proof", Migrations: proof.Migrations()},
-		db.Module{Name: "federation", Migrations: federation.Migrations()})
+		db.Module{Name: "federation", Migrations: federation.Migrations()},
+		db.Module{Name: "scim", Migrations: scim.Migrations()})
 	s.build(t, change)
 	return s
 }
@@ -137,7 +138,7 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 	s.Federation, err = federation.New(federation.Deps{DB: s.DB, UI: u, Identity: s.Identity, Seal: s.Seal, BaseURL: BaseURL, Clock: now})
 	must(err)
 	s.Identity.Use(nil, []identity.Ways{s.Federation}, []identity.Eraser{s.Federation})
-	s.SCIM, err = scim.New(scim.Deps{DB: s.DB, UI: u, Identity: s.Identity, Workspaces: s.Workspaces, BaseURL: BaseURL, Clock: now})
+	s.SCIM, err = scim.New(scim.Deps{DB: s.DB, UI: u, Identity: s.Identity, Workspaces: s.Workspaces, Access: s.Access, BaseURL: BaseURL, Clock: now})
 	must(err)
 	s.Mux, err = httpx.NewMux(httpx.Config{Auth: s.Access, Allows: workspace.Allows, Limiter: httpx.NewLimiter(noLimits(), now), Clock: now})
 	must(err)
@@ -146,7 +147,7 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 			u.Assets().ServeHTTP(w, r)
 			return nil
 		}}
-	for _, routes := range [][]httpx.Route{{assets}, s.Mail.Routes(), s.Audit.Routes(), s.Identity.Routes(), s.Workspaces.Routes(), s.Access.Routes(), s.Proof.Routes(), s.Federation.Routes()} {
+	for _, routes := range [][]httpx.Route{{assets}, s.Mail.Routes(), s.Audit.Routes(), s.Identity.Routes(), s.Workspaces.Routes(), s.Access.Routes(), s.Proof.Routes(), s.Federation.Routes(), s.SCIM.Routes()} {
 		must(s.Mux.Add(routes...))
 	}
 }
