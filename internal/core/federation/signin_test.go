@@ -1,6 +1,7 @@
 package federation_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -9,7 +10,10 @@ import (
 
 	"github.com/kept-dev/kept/internal/core/access/accesstest"
 	"github.com/kept-dev/kept/internal/core/federation"
+	"github.com/kept-dev/kept/internal/core/identity"
 	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/db"
+	"github.com/kept-dev/kept/internal/platform/db/dbtest"
 )
 
 // world is the core modules, with providers that they reach.
@@ -392,4 +396,75 @@ func (w *world) actions() string {
 		out.WriteString(action + " " + result + "\n")
 	}
 	return out.String()
+}
+
+// everybody has a second factor.
+type everybody struct{}
+
+func (everybody) Enrolled(context.Context, kernel.AccountID) (bool, error) { return true, nil }
+
+func TestSecondFactorIsAskedAfterAProvider(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		google := w.withGoogle()
+		w.signUp(w.Browser(t, "192.0.2.1"), google, "google", "Ann")
+		w.Identity.Use(everybody{}, nil, nil)
+		b := w.Browser(t, "192.0.2.2")
+		b.Get(goTo(t, b, google, "/sign-in/with/google")).Is(200, `name="flow"`, `name="code"`)
+		if signedIn(b) {
+			t.Fatal("signed in without the second factor")
+		}
+	})
+}
+
+func TestClosedServerAdmitsNobody(t *testing.T) {
+	t.Parallel()
+	dbtest.EachConfig(t, func(t *testing.T, cfg db.Config) {
+		s := accesstest.New(t, cfg, func(d *identity.Deps) { d.ClosedSignUp = true })
+		w := &world{Stack: s, t: t, cloud: &cloud{}}
+		google := w.withGoogle()
+		b := w.Browser(t, "192.0.2.1")
+		b.Get(goTo(t, b, google, "/sign-in/with/google")).Is(403, "Nobody can sign up on this server")
+		google.claims["email_verified"] = false
+		b.Get(goTo(t, b, google, "/sign-in/with/google")).Is(403, "Nobody can sign up on this server")
+		if w.Rows(t, "accounts")+w.Rows(t, "mail_outbox") != 0 {
+			t.Error("somebody was admitted")
+		}
+	})
+}
+
+func TestSecurityPageNamesTheProvider(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ann, _, _ := w.Owner(t, "ann@example.org", "Acme")
+		if cards, err := w.Federation.SecurityCards(t.Context(), ann); err != nil || len(cards) != 0 {
+			t.Errorf("without providers: %v, %v", cards, err)
+		}
+		w.Browser(t, "192.0.2.1").SignIn("ann@example.org").Get("/account/providers").Is(200, "This server has no sign-in providers")
+		google := w.withGoogle()
+		if cards, err := w.Federation.SecurityCards(t.Context(), ann); err != nil || len(cards) != 1 || cards[0].State != "" {
+			t.Errorf("with a provider: %v, %v", cards, err)
+		}
+		b := w.Browser(t, "192.0.2.1").SignIn("ann@example.org")
+		b.Get(google.authorize(refreshTo(t, b.Post("/account/providers/google/link"))))
+		if cards, err := w.Federation.SecurityCards(t.Context(), ann); err != nil || len(cards) != 1 || cards[0].State != "Google" {
+			t.Errorf("with a link: %v, %v", cards, err)
+		}
+	})
+}
+
+// Without a fresh proof nobody changes how one signs in.
+func TestLinksNeedAFreshProof(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		google := w.withGoogle()
+		ann, _, _ := w.Owner(t, "ann@example.org", "Acme")
+		b := w.Browser(t, "192.0.2.1").SignIn("ann@example.org")
+		b.Get(google.authorize(refreshTo(t, b.Post("/account/providers/google/link")))).To("/account/providers?done=linked")
+		href := w.linkHref(ann)
+		w.Clock.Add(11 * time.Minute)
+		for _, path := range []string{"/account/providers/google/link", href, "/account/providers/adopt"} {
+			if a := b.Post(path); a.Status != 303 || !strings.HasPrefix(a.Header.Get("Location"), "/account/prove?next=") {
+				t.Errorf("%s: status %d to %q", path, a.Status, a.Header.Get("Location"))
+			}
+		}
+		b.Get(href).To("/account/prove?next=" + url.QueryEscape(href))
+	})
 }
