@@ -19,6 +19,9 @@ type Account struct {
 	ID         kernel.AccountID
 	Email      string // as typed
 	Name       string // may be empty
+	Location   string // may be empty
+	LocatedBy  string // LocationTyped, LocationByIP or empty
+	AgeMet     int    // the minimum age that the person has; 0: never asked
 	VerifiedAt time.Time
 	CreatedAt  time.Time
 
@@ -59,13 +62,13 @@ func cleanName(s string) (string, error) {
 	return s, nil
 }
 
-const accountColumns = `id, email, email_key, name, password_hash, verified_at, created_at`
+const accountColumns = `id, email, email_key, name, password_hash, verified_at, created_at, location, location_source, age_met`
 
 type rowScanner interface{ Scan(dest ...any) error }
 
 func scanAccount(row rowScanner) (a Account, err error) {
 	var verified, created int64
-	err = row.Scan(&a.ID, &a.Email, &a.key, &a.Name, &a.passwordHash, &verified, &created)
+	err = row.Scan(&a.ID, &a.Email, &a.key, &a.Name, &a.passwordHash, &verified, &created, &a.Location, &a.LocatedBy, &a.AgeMet)
 	a.VerifiedAt, a.CreatedAt = kernel.FromMicros(verified), kernel.FromMicros(created)
 	return a, err
 }
@@ -119,13 +122,13 @@ func accountIn(ctx context.Context, tx *db.Tx, id kernel.AccountID) (Account, er
 	return a, err
 }
 
-// insertAccount makes a verified account. An address that has one already is Conflict.
-func insertAccount(ctx context.Context, tx *db.Tx, addr Address, name, hash string) (Account, error) {
+// insertAccount makes a verified account of somebody who is old enough. An address that has one already is Conflict.
+func (m *Module) insertAccount(ctx context.Context, tx *db.Tx, addr Address, name, hash string) (Account, error) {
 	now := kernel.Micros(tx.Now())
-	a := Account{ID: kernel.NewID(tx.Now()), Email: addr.Typed, key: addr.Key, Name: name, passwordHash: hash,
+	a := Account{ID: kernel.NewID(tx.Now()), Email: addr.Typed, key: addr.Key, Name: name, passwordHash: hash, AgeMet: m.d.MinAge,
 		VerifiedAt: tx.Now(), CreatedAt: tx.Now()}
-	n, err := tx.Exec(ctx, `INSERT INTO accounts (id, email, email_key, name, password_hash, password_changed_at, verified_at, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $6, $6, $6) ON CONFLICT (email_key) DO NOTHING`, a.ID, a.Email, a.key, a.Name, hash, now)
+	n, err := tx.Exec(ctx, `INSERT INTO accounts (id, email, email_key, name, password_hash, password_changed_at, verified_at, created_at, updated_at, age_met)
+		VALUES ($1, $2, $3, $4, $5, $6, $6, $6, $6, $7) ON CONFLICT (email_key) DO NOTHING`, a.ID, a.Email, a.key, a.Name, hash, now, a.AgeMet)
 	if err == nil && n == 0 {
 		err = kernel.Errorf(kernel.Conflict, "There is an account with this address already. Sign in, or reset its password.")
 	}
@@ -133,7 +136,7 @@ func insertAccount(ctx context.Context, tx *db.Tx, addr Address, name, hash stri
 }
 
 // EnsureAccount returns the account of an address when it has that password, or makes it, verified. It is for the
-// operator's own commands, not for strangers: with another password it is Conflict.
+// operator's own commands, not for strangers: with another password it is Conflict. The operator answers for the person's age.
 func (m *Module) EnsureAccount(ctx context.Context, email, password string) (a Account, created bool, err error) {
 	addr, err := ParseAddress(email)
 	if err != nil {
@@ -154,7 +157,7 @@ func (m *Module) EnsureAccount(ctx context.Context, email, password string) (a A
 		return a, false, err
 	}
 	err = m.db.Tx(ctx, func(tx *db.Tx) error {
-		if a, err = insertAccount(ctx, tx, addr, "", hash); err != nil {
+		if a, err = m.insertAccount(ctx, tx, addr, "", hash); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Event{Actor: audit.System, Action: "account.create", Target: a.target(), Detail: a.Email})

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 
 	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/core/mail"
@@ -44,9 +45,20 @@ func (m *Module) confirmPassword(ctx context.Context, by httpx.Actor, field, pas
 	return a, kernel.InvalidField(field, "This is not your password.")
 }
 
-// ChangePassword sets a new password for the person who asks, ends all logins and begins a new one for this browser.
+// confirmKnown is confirmPassword for somebody who has a password; who has none has proved himself in another way, which
+// the edge sees to.
+func (m *Module) confirmKnown(ctx context.Context, by httpx.Actor, current string) (Account, error) {
+	a, err := m.Account(ctx, by.AccountID)
+	if err != nil || !a.HasPassword() {
+		return a, err
+	}
+	return m.confirmPassword(ctx, by, "current", current)
+}
+
+// ChangePassword sets a new password, or the first, for the person who asks, ends all logins and begins a new one for this
+// browser.
 func (m *Module) ChangePassword(ctx context.Context, by httpx.Actor, current, password string, d Device) (s Session, err error) {
-	a, err := m.confirmPassword(ctx, by, "current", current)
+	a, err := m.confirmKnown(ctx, by, current)
 	if err != nil {
 		return s, err
 	}
@@ -62,7 +74,7 @@ func (m *Module) ChangePassword(ctx context.Context, by httpx.Actor, current, pa
 			return err
 		}
 		d.Token = "" // that login has just ended
-		if s, err = m.begin(ctx, tx, a, Proof{Method: "password"}, d); err != nil {
+		if s, err = m.begin(ctx, tx, a, Proof{Method: "password", Strong: by.Strong}, d); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Event{Action: "password.change", Target: a.target()})
@@ -77,7 +89,7 @@ func (m *Module) RequestEmailChange(ctx context.Context, by httpx.Actor, email, 
 	if err != nil {
 		return err
 	}
-	a, err := m.confirmPassword(ctx, by, "current", current)
+	a, err := m.confirmKnown(ctx, by, current)
 	if err != nil {
 		return err
 	}
@@ -113,9 +125,10 @@ func (m *Module) NewEmail(ctx context.Context, secret string) (string, error) {
 	return t.email, err
 }
 
-// ConfirmEmail uses the link up and gives the account its new address. The old address is told.
-func (m *Module) ConfirmEmail(ctx context.Context, secret string) error {
-	err := m.db.Tx(ctx, func(tx *db.Tx) error {
+// ConfirmEmail uses the link up and gives the account its new address. The old address is told, and all logins end but that
+// of the browser that confirms, if it has one: it gets a new token, which is returned.
+func (m *Module) ConfirmEmail(ctx context.Context, secret string, d Device) (s *Session, err error) {
+	err = m.db.Tx(ctx, func(tx *db.Tx) error {
 		t, err := consume(ctx, tx, forEmail, secret)
 		if err != nil {
 			return err
@@ -128,12 +141,34 @@ func (m *Module) ConfirmEmail(ctx context.Context, secret string) error {
 		if err != nil {
 			return err
 		}
-		return m.setEmail(ctx, tx, a, addr)
+		if err := m.setEmail(ctx, tx, a, addr); err != nil {
+			return err
+		}
+		s, err = m.keepOnly(ctx, tx, a.ID, d.Token)
+		return err
 	})
 	if db.IsUniqueViolation(err) {
-		return errDeadLink // somebody else proved the address first
+		return nil, errDeadLink // somebody else proved the address first
 	}
-	return err
+	return s, err
+}
+
+// keepOnly ends an account's logins but that of a token, which gets a new one. It is nil when the token is not the account's.
+func (m *Module) keepOnly(ctx context.Context, tx *db.Tx, account kernel.AccountID, token string) (*Session, error) {
+	l, err := scanLogin(tx.QueryRow(ctx, `SELECT `+loginColumns+` FROM logins l JOIN accounts a ON a.id = l.account_id
+		WHERE l.token_hash = $1 AND l.account_id = $2`, hashSecret(token), account))
+	if errors.Is(err, db.ErrNoRows) {
+		_, err := m.endAll(ctx, tx, account, "")
+		return nil, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := m.endAll(ctx, tx, account, l.ID); err != nil {
+		return nil, err
+	}
+	s, err := m.rotate(ctx, tx, l)
+	return &s, err
 }
 
 func (m *Module) setEmail(ctx context.Context, tx *db.Tx, a Account, addr Address) error {

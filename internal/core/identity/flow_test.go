@@ -37,7 +37,8 @@ func TestSignUpToFirstWorkspace(t *testing.T) {
 			t.Fatalf("%d %v", a.Status, a.Header)
 		}
 		b.Get(a.Header.Get("Location")).Is(200, "Zoë's shop", "Zoe@Example.org", "owner")
-		b.Get("/account").Is(200, "Zoë", "Firefox on Linux", "192.0.2.1", "this browser")
+		b.Get("/account").Is(200, "Zoë")
+		b.Get("/account/logins").Is(200, "Firefox on Linux", "192.0.2.1", "this browser")
 		b.Post("/sign-out").To("/sign-in")
 		b.Get("/account").To("/sign-in?next=%2Faccount")
 		b.Post("/sign-in", "email", "ZOE@example.org", "password", fresh, "next", "/account").To("/account")
@@ -238,7 +239,7 @@ func TestPasswordChangeEndsOtherLogins(t *testing.T) {
 		b.Post("/account/password", "current", "wrong", "password", fresh).Is(422, "not your password")
 		b.Post("/account/password", "current", accesstest.Password, "password", "short").Is(422, "at least 10")
 		other.Get("/account").Is(200)
-		b.Post("/account/password", "current", accesstest.Password, "password", fresh).To("/account?done=password")
+		b.Post("/account/password", "current", accesstest.Password, "password", fresh).To("/account/security?done=password")
 		if b.Token == before {
 			t.Error("the session was not rotated")
 		}
@@ -292,12 +293,12 @@ func TestLoginsCanBeEnded(t *testing.T) {
 			if l.IP == "192.0.2.2" {
 				eve.Post("/account/logins/" + string(l.ID) + "/end").Is(404) // somebody else's
 				other.Get("/account").Is(200)
-				b.Post("/account/logins/" + string(l.ID) + "/end").To("/account?done=login")
+				b.Post("/account/logins/" + string(l.ID) + "/end").To("/account/logins?done=login")
 			}
 		}
 		other.Get("/account").To("/sign-in?next=%2Faccount")
 		third.Get("/account").Is(200)
-		b.Post("/account/logins/end-others").To("/account?done=logins")
+		b.Post("/account/logins/end-others").To("/account/logins?done=logins")
 		third.Get("/account").To("/sign-in?next=%2Faccount")
 		b.Get("/account").Is(200)
 		eve.Get("/account").Is(200)
@@ -315,7 +316,13 @@ func TestEmailChange(t *testing.T) {
 		b.Get("/account").Is(200, known) // until the link is opened
 		link := s.MailedLink(t, "new@example.org")
 		b.Get(link).Is(200, "new@example.org")
-		b.Post("/account/email/confirm", "token", accesstest.TokenOf(t, link)).To("/account")
+		b.Get("/account").Is(200)
+		before, other := b.Token, s.Browser(t, "192.0.2.5").SignIn(known)
+		b.Post("/account/email/confirm", "token", accesstest.TokenOf(t, link)).To("/account?done=changed")
+		if b.Token == before {
+			t.Error("the token was not changed with the address")
+		}
+		other.Get("/account").To("/sign-in?next=%2Faccount")
 		b.Get("/account").Is(200, "new@example.org")
 		s.MailedLink(t, "new@example.org")
 		if m := s.Mailbox.To(known)[0]; !strings.Contains(m.Subject, "new address") {
@@ -362,7 +369,7 @@ func TestOpenRedirect(t *testing.T) {
 		}
 		b.Post("/sign-in/link", "token", accesstest.TokenOf(t, link)).To("/")
 		if next != "" {
-			s.Browser(t, "192.0.2.1").Get("/sign-in?next="+url.QueryEscape(next)).Is(200).Lacks("evil", "alert")
+			s.Browser(t, "192.0.2.1").Get("/sign-in?next="+url.QueryEscape(next)).Is(200).Lacks("evil", "alert(1)")
 		}
 	}
 	s.Browser(t, "192.0.2.1").Post("/sign-in", "email", known, "password", accesstest.Password, "next", "/w/x?y=1#z").To("/w/x?y=1#z")

@@ -55,6 +55,9 @@ type Deps struct {
 	BaseURL      string    // where mailed links lead, "https://kept.example"
 	ClosedSignUp bool      // nobody can sign up; accounts come from `kept setup`
 	MailboxHref  string    // where mail can be read in a demo; empty: in one's inbox
+	NoMail       bool      // nothing can be mailed: no page offers it
+	MinAge       int       // years; people are asked at sign-up. 0: nobody is
+	Locate       bool      // an app that is on has a use for people's country: it is inferred at sign-up
 	Start        string    // where to go after signing in; "/" when empty
 	PasswordCost Cost      // of hashing; zero is right but for tests, which hash often
 	Clock        kernel.Clock
@@ -68,10 +71,11 @@ type Module struct {
 	hasher *hasher
 	pages  *ui.Pages
 
-	second  SecondFactor
-	ways    []Ways
-	erasers []Eraser
-	carders []Carder
+	second   SecondFactor
+	ways     []Ways
+	erasers  []Eraser
+	carders  []Carder
+	watchers []Watcher
 
 	mu    sync.Mutex
 	ended []func(kernel.AccountID)
@@ -79,8 +83,8 @@ type Module struct {
 
 // New builds the module.
 func New(d Deps) (*Module, error) {
-	if d.DB == nil || d.Mail == nil {
-		return nil, errors.New("identity: DB and Mail are needed")
+	if d.DB == nil || d.Mail == nil || d.Seal == nil {
+		return nil, errors.New("identity: DB, Mail and Seal are needed")
 	}
 	if d.Clock == nil {
 		d.Clock = kernel.SystemClock

@@ -46,7 +46,8 @@ type Device struct {
 // Session is a login with the token that the browser is given.
 type Session struct {
 	Login
-	Token string
+	Token    string
+	AgeAsked bool // there is no login yet: the token is for the page that asks for the age
 }
 
 // begin makes a login, always with a new token, and ends the one that the browser had: a token that somebody planted
@@ -61,7 +62,7 @@ func (m *Module) begin(ctx context.Context, tx *db.Tx, a Account, p Proof, d Dev
 		d.Kind = KindBrowser
 	}
 	token, hash := newSecret()
-	l := Login{Kind: d.Kind, Country: m.country(d.IP), ProvedAt: tx.Now(), Strong: p.Strong,
+	l := Login{Kind: d.Kind, Country: country(d.IP), ProvedAt: tx.Now(), Strong: p.Strong,
 		ID: kernel.NewID(tx.Now()), AccountID: a.ID, Email: a.Email, Name: a.Name, Method: clip(p.Method, 32), IP: clip(d.IP, 64),
 		UserAgent: clip(d.UserAgent, 300), CreatedAt: tx.Now(), LastSeenAt: tx.Now(), ExpiresAt: tx.Now().Add(LoginLifetime)}
 	_, err := tx.Exec(ctx, `INSERT INTO logins (id, account_id, token_hash, method, ip, user_agent, created_at, last_seen_at, expires_at,
@@ -207,6 +208,16 @@ func (m *Module) EndOtherLogins(ctx context.Context, by httpx.Actor) (n int64, e
 		return audit.Record(ctx, tx, audit.Event{Action: "login.end_others", Target: "account:" + string(by.AccountID)})
 	})
 	return n, err
+}
+
+// EndAllLogins ends all logins of the person who asks, also the one that asks.
+func (m *Module) EndAllLogins(ctx context.Context, by httpx.Actor) error {
+	return m.db.Tx(ctx, func(tx *db.Tx) error {
+		if _, err := m.endAll(ctx, tx, by.AccountID, ""); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Event{Action: "login.end_all", Target: "account:" + string(by.AccountID)})
+	})
 }
 
 // endAll ends an account's logins, all but one (empty: all).

@@ -17,6 +17,9 @@ const (
 	mailEmailChanged    = "email_changed"
 	mailNotice          = "security_notice"
 	mailCode            = "proof_code"
+	mailLink            = "sign_in_link"
+	mailNewDevice       = "new_device"
+	mailUnusual         = "unusual_sign_in"
 )
 
 // MailTypes declares what this module sends, for mail.Deps.Types.
@@ -31,6 +34,9 @@ func MailTypes() []mail.Type {
 		{ID: mailEmailChange, Kind: mail.Transactional, Title: "Confirm a new address", MaxAge: emailTTL, Sample: m.emailChangeContent(sample)},
 		{ID: mailEmailChanged, Kind: mail.Transactional, Title: "Notice: address changed", Sample: m.emailChangedContent()},
 		{ID: mailNotice, Kind: mail.Transactional, Title: "Security notice", Sample: m.noticeContent("A passkey was added", "The passkey \"Phone\" can sign in to your account now.")},
+		{ID: mailLink, Kind: mail.Transactional, Title: "Link to sign in", MaxAge: linkTTL, Sample: m.linkContent(sample)},
+		{ID: mailNewDevice, Kind: mail.Transactional, Title: "Notice: new device", Sample: m.newDeviceContent(sampleUnusual)},
+		{ID: mailUnusual, Kind: mail.Transactional, Title: "Notice: unusual sign-in", Sample: m.unusualContent(sampleUnusual)},
 		{ID: mailCode, Kind: mail.Transactional, Title: "Code to confirm that it is you", MaxAge: 10 * time.Minute, Sample: m.codeContent("12345678", 10*time.Minute)},
 	}
 }
@@ -112,4 +118,47 @@ func (m *Module) codeContent(code string, ttl time.Duration) mail.Content {
 		After:   []string{fmt.Sprintf("It works once, within %d minutes. If you did not ask for it, somebody may be using your account: sign out all browsers.", int(ttl/time.Minute))},
 		Why:     "You get this because somebody who is signed in to your account must confirm that it is you.",
 	}
+}
+
+func (m *Module) linkContent(secret string) mail.Content {
+	return mail.Content{
+		Subject: "Your link to sign in to Kept",
+		Text:    []string{"Somebody, hopefully you, asked for a link to sign in without a password."},
+		Action:  &mail.Action{Label: "Sign in", URL: m.url(pathLink, secret)},
+		After:   []string{"The link works once, within 15 minutes. If it was not you, do nothing, and pass it on to nobody."},
+		Why:     "You get this because your address was entered at sign-in.",
+	}
+}
+
+var sampleUnusual = Unusual{Device: "Firefox on Linux", Place: "Iceland", NewCountry: true, Failures: 7, At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+
+func (u Unusual) line() string {
+	return fmt.Sprintf("%s, %s, on %s.", u.Device, u.Place, u.At.UTC().Format("2 January 2006 at 15:04 UTC"))
+}
+
+func (m *Module) newDeviceContent(u Unusual) mail.Content {
+	return mail.Content{
+		Subject: "New sign-in to your Kept account",
+		Text:    []string{"Your account was used from a device that it was not used from before:", u.line()},
+		Action:  &mail.Action{Label: "See where you are signed in", URL: m.d.BaseURL + pathLogins},
+		After:   []string{"If it was you, there is nothing to do. If not, sign out all browsers there and choose a new password."},
+		Why:     "You get this because it concerns the security of your account.",
+	}
+}
+
+func (m *Module) unusualContent(u Unusual) mail.Content {
+	c := mail.Content{
+		Subject: "Unusual sign-in to your Kept account",
+		Text:    []string{"Somebody signed in to your account, and it was not as usual:", u.line()},
+		Action:  &mail.Action{Label: "See where you are signed in", URL: m.d.BaseURL + pathLogins},
+		After:   []string{"If it was you, there is nothing to do. If not, sign out all browsers there at once and choose a new password."},
+		Why:     "You get this because it concerns the security of your account.",
+	}
+	if u.NewCountry {
+		c.Text = append(c.Text, "It is the first time from this country.")
+	}
+	if u.Failures > 0 {
+		c.Text = append(c.Text, fmt.Sprintf("Before it, %d attempts at your account failed.", u.Failures))
+	}
+	return c
 }

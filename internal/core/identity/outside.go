@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/ui"
@@ -51,10 +50,11 @@ func (m *Module) GoOn(w http.ResponseWriter, r *http.Request, step Step, next st
 type Newcomer struct {
 	Email string
 	Name  string
+	Born  string // the date of birth, as BirthField asks for it
 }
 
 // Admit makes the account of a newcomer, verified and without a password, and signs the person in. An address that has an
-// account is Conflict.
+// account is Conflict; somebody who is too young is TooYoung.
 func (m *Module) Admit(ctx context.Context, tx *db.Tx, n Newcomer, p Proof, d Device) (Session, error) {
 	if err := m.SignUpOpen(); err != nil {
 		return Session{}, err
@@ -67,15 +67,14 @@ func (m *Module) Admit(ctx context.Context, tx *db.Tx, n Newcomer, p Proof, d De
 	if err != nil {
 		return Session{}, err
 	}
-	a, err := insertAccount(ctx, tx, addr, name, "")
+	if err := m.checkBirth(n.Born); err != nil {
+		return Session{}, err
+	}
+	a, err := m.insertAccount(ctx, tx, addr, name, "")
 	if err != nil {
 		return Session{}, err
 	}
-	s, err := m.begin(ctx, tx, a, p, d)
-	if err != nil {
-		return Session{}, err
-	}
-	return s, audit.Record(ctx, tx, audit.Event{Actor: a.actor(), Action: "account.create", Target: a.target(), Detail: p.Method})
+	return m.welcomeNew(ctx, tx, a, p, d)
 }
 
 // SignUpOpen is Forbidden where nobody can open an account.

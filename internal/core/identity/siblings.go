@@ -98,7 +98,8 @@ type Proof struct {
 }
 
 // Enter signs a person in who has proved who he is: a new login with a new token, written into the audit log. The person
-// is told by mail when the device is new. Hand the session to Give once the transaction is committed.
+// is told by mail when the device is new. Where the person's age is not known to be enough, the session is one that asks for
+// it. Hand the session to Give once the transaction is committed.
 func (m *Module) Enter(ctx context.Context, tx *db.Tx, account kernel.AccountID, p Proof, d Device) (Session, error) {
 	a, err := accountIn(ctx, tx, account)
 	if err != nil {
@@ -108,11 +109,17 @@ func (m *Module) Enter(ctx context.Context, tx *db.Tx, account kernel.AccountID,
 }
 
 func (m *Module) enterAs(ctx context.Context, tx *db.Tx, a Account, p Proof, d Device) (Session, error) {
+	if a.AgeMet < m.d.MinAge {
+		return m.askAge(ctx, tx, a, p, d)
+	}
 	s, err := m.begin(ctx, tx, a, p, d)
 	if err != nil {
 		return s, err
 	}
-	return s, m.recordLogin(ctx, tx, a, s)
+	if err := m.recordLogin(ctx, tx, a, s); err != nil {
+		return s, err
+	}
+	return s, m.noteDevice(ctx, tx, a, s.Login)
 }
 
 // Renew notes that a signed-in person has just proved again who he is. The login stays the same one and gets a new token,
@@ -122,15 +129,21 @@ func (m *Module) Renew(ctx context.Context, tx *db.Tx, login kernel.ID, p Proof)
 	if err != nil {
 		return Session{}, err
 	}
-	token, hash := newSecret()
 	l.ProvedAt, l.Strong = tx.Now(), l.Strong || p.Strong
-	if _, err := tx.Exec(ctx, `UPDATE logins SET token_hash = $2, proved_at = $3, strong = $4 WHERE id = $1`,
-		login, hash, kernel.Micros(l.ProvedAt), flag(l.Strong)); err != nil {
-		return Session{}, err
+	s, err := m.rotate(ctx, tx, l)
+	if err != nil {
+		return s, err
 	}
-	m.loginsChanged(tx, l.AccountID)
-	err = audit.Record(ctx, tx, audit.Event{Actor: audit.Actor{Kind: "account", ID: l.AccountID, Label: l.Email}, Action: "identity.prove",
+	return s, audit.Record(ctx, tx, audit.Event{Actor: audit.Actor{Kind: "account", ID: l.AccountID, Label: l.Email}, Action: "identity.prove",
 		Target: "login:" + string(login), Detail: p.Method})
+}
+
+// rotate gives a login a new token; the old one is dead at once.
+func (m *Module) rotate(ctx context.Context, tx *db.Tx, l Login) (Session, error) {
+	token, hash := newSecret()
+	_, err := tx.Exec(ctx, `UPDATE logins SET token_hash = $2, proved_at = $3, strong = $4 WHERE id = $1`,
+		l.ID, hash, kernel.Micros(l.ProvedAt), flag(l.Strong))
+	m.loginsChanged(tx, l.AccountID)
 	return Session{Login: l, Token: token}, err
 }
 

@@ -57,11 +57,12 @@ func (m *Module) SignUpAddress(ctx context.Context, secret string) (string, erro
 // FinishSignUp is what the person fills in behind the link.
 type FinishSignUp struct {
 	Secret, Name, Password string
+	Born                   string // date of birth, "2001-02-03", where there is a minimum age
 	Device                 Device
 }
 
 // FinishSignUp uses the link up, makes the account, verified, and signs it in. next is where the person wanted to go.
-// A password that is refused leaves the link as it is.
+// A password that is refused leaves the link as it is; somebody who is too young uses it up and leaves nothing.
 func (m *Module) FinishSignUp(ctx context.Context, in FinishSignUp) (s Session, next string, err error) {
 	t, err := m.peek(ctx, forSignUp, in.Secret)
 	if err != nil {
@@ -78,6 +79,9 @@ func (m *Module) FinishSignUp(ctx context.Context, in FinishSignUp) (s Session, 
 	if err := checkPassword("password", in.Password, addr); err != nil {
 		return s, "", err
 	}
+	if err := m.checkBirth(in.Born); err != nil {
+		return s, "", m.turnAway(ctx, in.Secret, err)
+	}
 	hash, err := m.hasher.hash(ctx, in.Password)
 	if err != nil {
 		return s, "", err
@@ -86,16 +90,44 @@ func (m *Module) FinishSignUp(ctx context.Context, in FinishSignUp) (s Session, 
 		if _, err := consume(ctx, tx, forSignUp, in.Secret); err != nil {
 			return err
 		}
-		a, err := insertAccount(ctx, tx, addr, name, hash)
+		a, err := m.insertAccount(ctx, tx, addr, name, hash)
 		if err != nil {
 			return err
 		}
-		if s, err = m.begin(ctx, tx, a, Proof{Method: "sign-up"}, in.Device); err != nil {
-			return err
-		}
-		return audit.Record(ctx, tx, audit.Event{Actor: a.actor(), Action: "account.create", Target: a.target()})
+		s, err = m.welcomeNew(ctx, tx, a, Proof{Method: "sign-up"}, in.Device)
+		return err
 	})
 	return s, t.next, err
+}
+
+// turnAway uses the link of somebody who is too young up. why passes.
+func (m *Module) turnAway(ctx context.Context, secret string, why error) error {
+	if !TooYoung(why) {
+		return why
+	}
+	err := m.db.Tx(ctx, func(tx *db.Tx) error {
+		_, err := consume(ctx, tx, forSignUp, secret)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return why
+}
+
+// welcomeNew signs a new account in for the first time.
+func (m *Module) welcomeNew(ctx context.Context, tx *db.Tx, a Account, p Proof, d Device) (Session, error) {
+	if err := m.inferLocation(ctx, tx, a, d.IP); err != nil {
+		return Session{}, err
+	}
+	s, err := m.begin(ctx, tx, a, p, d)
+	if err != nil {
+		return s, err
+	}
+	if err := m.noteDevice(ctx, tx, a, s.Login); err != nil {
+		return s, err
+	}
+	return s, audit.Record(ctx, tx, audit.Event{Actor: a.actor(), Action: "account.create", Target: a.target(), Detail: p.Method})
 }
 
 // localPath is a path on this server to go to afterwards, or empty.

@@ -18,6 +18,8 @@ var templates embed.FS
 const (
 	pathSignIn       = "/sign-in"
 	pathLink         = "/sign-in/link"
+	pathWithLink     = "/sign-in/with-link"
+	pathAge          = "/sign-in/age"
 	pathSecond       = "/sign-in/second" // of whoever keeps the second factor
 	pathSignOut      = "/sign-out"
 	pathSignUp       = "/sign-up"
@@ -25,6 +27,7 @@ const (
 	pathReset        = "/reset-password"
 	pathResetNew     = "/reset-password/new"
 	pathAccount      = "/account"
+	pathLogins       = "/account/logins"
 	pathSecurity     = "/account/security"
 	pathEmailConfirm = "/account/email/confirm"
 )
@@ -42,6 +45,10 @@ func (m *Module) Routes() []httpx.Route {
 		form(pathSignIn, httpx.Public, httpx.RateAuth, "login.create", m.signIn),
 		page(pathLink, httpx.Public, m.linkPage),
 		form(pathLink, httpx.Public, httpx.RateAuth, "login.create", m.signInByLink),
+		page(pathWithLink, httpx.Public, m.withLinkPage),
+		form(pathWithLink, httpx.Public, httpx.RateMail, "link.request", m.withLink),
+		page(pathAge, httpx.Public, m.agePage),
+		form(pathAge, httpx.Public, httpx.RateAuth, "login.create", m.tellAge),
 		form(pathSignOut, httpx.Public, httpx.RateWrite, "login.end", m.signOut),
 		page(pathSignUp, httpx.Public, m.signUpPage),
 		form(pathSignUp, httpx.Public, httpx.RateMail, "account.sign_up", m.signUp),
@@ -53,18 +60,32 @@ func (m *Module) Routes() []httpx.Route {
 		form(pathResetNew, httpx.Public, httpx.RateAuth, "password.reset", m.resetNew),
 		page(pathAccount, httpx.SignedIn, m.accountPage),
 		form(pathAccount+"/name", httpx.SignedIn, httpx.RateWrite, "account.rename", m.rename),
-		form(pathAccount+"/email", httpx.SignedIn, httpx.RateMail, "email.change_request", m.changeEmail),
+		form(pathAccount+"/location", httpx.SignedIn, httpx.RateWrite, "account.locate", m.setLocation),
+		careful(form(pathAccount+"/email", httpx.SignedIn, httpx.RateMail, "email.change_request", m.changeEmail)),
 		page(pathEmailConfirm, httpx.Public, m.confirmPage),
 		form(pathEmailConfirm, httpx.Public, httpx.RateAuth, "email.change", m.confirm),
-		form(pathAccount+"/password", httpx.SignedIn, httpx.RateAuth, "password.change", m.changePassword),
-		form(pathAccount+"/logins/{id}/end", httpx.SignedIn, httpx.RateWrite, "login.end", m.endLogin),
-		form(pathAccount+"/logins/end-others", httpx.SignedIn, httpx.RateWrite, "login.end_others", m.endOthers),
+		page(pathSecurity, httpx.SignedIn, m.securityPage),
+		careful(form(pathAccount+"/password", httpx.SignedIn, httpx.RateAuth, "password.change", m.changePassword)),
+		page(pathLogins, httpx.SignedIn, m.loginsPage),
+		form(pathLogins+"/{id}/end", httpx.SignedIn, httpx.RateWrite, "login.end", m.endLogin),
+		form(pathLogins+"/end-others", httpx.SignedIn, httpx.RateWrite, "login.end_others", m.endOthers),
+		form(pathLogins+"/end-all", httpx.SignedIn, httpx.RateWrite, "login.end_all", m.endEverywhere),
 	}
+}
+
+// careful asks for a fresh proof before the form is accepted.
+func careful(r httpx.Route) httpx.Route {
+	r.StepUp = true
+	return r
 }
 
 // Nav is the module's part of the navigation.
 func (m *Module) Nav() []ui.NavItem {
-	return []ui.NavItem{{App: "settings", Label: "Account", Href: pathAccount, Icon: "user", Order: 10}}
+	return []ui.NavItem{
+		{App: "settings", Label: "Account", Href: pathAccount, Icon: "user", Order: 10},
+		{App: "settings", Label: "Security", Href: pathSecurity, Icon: "shield", Order: 11},
+		{App: "settings", Label: "Logins", Href: pathLogins, Icon: "clock", Order: 12},
+	}
 }
 
 // cardView is the body of the narrow pages: one form, and what stands around it.
@@ -143,6 +164,9 @@ func DeviceOf(r *http.Request) Device {
 // Give gives the browser its login and sends it on; next is a path on this server, anything else is the front page.
 func (m *Module) Give(w http.ResponseWriter, r *http.Request, s Session, next string) error {
 	m.setSession(w, r, s)
+	if s.AgeAsked {
+		return respond.SeeOther(w, r, withNext(pathAge, localPath(next)))
+	}
 	if next = localPath(next); next == "" {
 		next = m.d.Start
 	}

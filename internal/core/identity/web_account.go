@@ -2,9 +2,8 @@ package identity
 
 import (
 	"net/http"
-	"strings"
 
-	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/geo"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/platform/httpx/respond"
 	"github.com/kept-dev/kept/internal/ui"
@@ -12,24 +11,31 @@ import (
 
 type accountView struct {
 	Address               string
-	Name, Email, Password ui.Form
-	Logins                []loginView
-	Others                bool
-}
-
-type loginView struct {
-	Login
-	Device  string
-	Current bool
+	Name, Email, Location ui.Form
+	Located               string // the location, empty when none is known
+	ByNetwork             bool   // it was taken from the network
+	Network               string // the country of the network that the person uses now, empty when it is not known
+	Attribution           geo.Credit
 }
 
 // doneTexts are what is said after a change; the address has the key only.
 var doneTexts = map[string]string{
-	"name":     "Your name is saved.",
-	"email":    "We have mailed the new address a link. Your address changes when it is opened.",
-	"password": "Your password is changed. All other browsers are signed out.",
-	"login":    "That browser is signed out.",
-	"logins":   "All other browsers are signed out.",
+	"name":      "Your name is saved.",
+	"location":  "Your location is saved.",
+	"unlocated": "Your location is removed.",
+	"email":     "We have mailed the new address a link. Your address changes when it is opened.",
+	"changed":   "You have a new address. All other browsers are signed out.",
+	"password":  "Your password is changed. All other browsers are signed out.",
+	"login":     "That browser is signed out.",
+	"logins":    "All other browsers are signed out.",
+}
+
+// done is the toast after a change, if the page is shown after one.
+func done(r *http.Request, status int) []ui.Toast {
+	if text := doneTexts[r.URL.Query().Get("done")]; text != "" && status == http.StatusOK {
+		return []ui.Toast{{Tone: ui.ToneGood, Text: text}}
+	}
+	return nil
 }
 
 func (m *Module) accountPage(w http.ResponseWriter, r *http.Request) error {
@@ -41,37 +47,31 @@ func (m *Module) accountPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (m *Module) renderAccount(w http.ResponseWriter, r *http.Request, status int, v accountView) error {
-	page := ui.Page{Title: "Account", App: "settings", Body: v}
-	if text := doneTexts[r.URL.Query().Get("done")]; text != "" && status == http.StatusOK {
-		page.Toasts = []ui.Toast{{Tone: ui.ToneGood, Text: text}}
-	}
-	return m.pages.Render(w, r, status, "account", page)
+	return m.pages.Render(w, r, status, "account", ui.Page{Title: "Account", App: "settings", Section: pathAccount, Toasts: done(r, status), Body: v})
 }
 
 func (m *Module) accountView(r *http.Request) (v accountView, err error) {
-	by := httpx.ActorOf(r.Context())
-	a, err := m.Account(r.Context(), by.AccountID)
+	a, err := m.Account(r.Context(), httpx.ActorOf(r.Context()).AccountID)
 	if err != nil {
 		return v, err
 	}
-	logins, err := m.Logins(r.Context(), a.ID)
-	if err != nil {
-		return v, err
-	}
-	for _, l := range logins {
-		v.Logins = append(v.Logins, loginView{Login: l, Device: describeAgent(l.UserAgent), Current: l.ID == by.LoginID})
-	}
-	v.Address, v.Others = a.Email, len(logins) > 1
-	current := ui.Field{Name: "current", Label: "Your password", Kind: "password", Autocomplete: "current-password", Required: true}
+	v.Address, v.Located, v.ByNetwork, v.Attribution = a.Email, a.Location, a.LocatedBy == LocationByIP, geo.Attribution
+	v.Network = geo.Name(geo.Country(httpx.ClientIP(r.Context())))
 	v.Name = ui.Form{Action: pathAccount + "/name", ID: "name", Narrow: true, Submit: "Save", Fields: []ui.Field{
 		{Name: "name", Label: "Name", Value: a.Name, Autocomplete: "name", MaxLength: maxName, Hint: "Your team sees it."}}}
-	current.ID = "f-email-current"
+	v.Location = ui.Form{Action: pathAccount + "/location", ID: "location", Narrow: true, Submit: "Save", Fields: []ui.Field{
+		{Name: "location", Label: "Location", Value: a.Location, Autocomplete: "country-name", MaxLength: maxLocation,
+			Hint: "A city or a country, as exactly as you like. Leave it empty to say nothing."}}}
 	v.Email = ui.Form{Action: pathAccount + "/email", ID: "email", Narrow: true, Submit: "Change the address", Fields: []ui.Field{
-		{Name: "email", Label: "New e-mail address", Kind: "email", Autocomplete: "email", Required: true, MaxLength: maxAddress}, current}}
-	current.ID = "f-password-current"
-	v.Password = ui.Form{Action: pathAccount + "/password", ID: "password", Narrow: true, Submit: "Change the password",
-		Fields: []ui.Field{current, newPasswordField("password", "New password")}}
+		{Name: "email", Label: "New e-mail address", Kind: "email", Autocomplete: "email", Required: true, MaxLength: maxAddress}}}
+	if a.HasPassword() {
+		v.Email.Fields = append(v.Email.Fields, currentField("f-email-current"))
+	}
 	return v, nil
+}
+
+func currentField(id string) ui.Field {
+	return ui.Field{Name: "current", ID: id, Label: "Your password", Kind: "password", Autocomplete: "current-password", Required: true}
 }
 
 // accountForm shows the account page again with what was wrong in one of its forms. pick finds that form in the view.
@@ -80,18 +80,25 @@ func (m *Module) accountForm(w http.ResponseWriter, r *http.Request, err error, 
 	if verr != nil {
 		return verr
 	}
-	form := pick(&v)
+	status, ok := refill(w, r, pick(&v), err)
+	if !ok {
+		return err
+	}
+	return m.renderAccount(w, r, status, v)
+}
+
+// refill puts what was typed and what was wrong into a form. ok is false for errors that are not about what was typed.
+func refill(w http.ResponseWriter, r *http.Request, form *ui.Form, err error) (status int, ok bool) {
 	for i, f := range form.Fields {
 		if r.PostForm.Has(f.Name) {
 			form.Fields[i].Value = r.PostForm.Get(f.Name)
 		}
 	}
 	changed, status, ok := refused(w, *form, err)
-	if !ok {
-		return err
+	if ok {
+		*form = changed
 	}
-	*form = changed
-	return m.renderAccount(w, r, status, v)
+	return status, ok
 }
 
 func (m *Module) rename(w http.ResponseWriter, r *http.Request) error {
@@ -102,6 +109,28 @@ func (m *Module) rename(w http.ResponseWriter, r *http.Request) error {
 		return m.accountForm(w, r, err, func(v *accountView) *ui.Form { return &v.Name })
 	}
 	return respond.SeeOther(w, r, pathAccount+"?done=name")
+}
+
+// setLocation saves what was typed, takes the country of the network, or removes the location; the button says which.
+func (m *Module) setLocation(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
+	}
+	by, location, said := httpx.ActorOf(r.Context()), r.PostForm.Get("location"), "location"
+	var err error
+	switch r.PostForm.Get("from") {
+	case "network":
+		err = m.LocateByNetwork(r.Context(), by)
+	default:
+		err = m.Locate(r.Context(), by, location)
+		if location == "" {
+			said = "unlocated"
+		}
+	}
+	if err != nil {
+		return m.accountForm(w, r, err, func(v *accountView) *ui.Form { return &v.Location })
+	}
+	return respond.SeeOther(w, r, pathAccount+"?done="+said)
 }
 
 func (m *Module) changeEmail(w http.ResponseWriter, r *http.Request) error {
@@ -129,60 +158,12 @@ func (m *Module) confirm(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	if err := m.ConfirmEmail(r.Context(), r.PostForm.Get("token")); err != nil {
+	s, err := m.ConfirmEmail(r.Context(), r.PostForm.Get("token"), DeviceOf(r))
+	if err != nil {
 		return m.deadLink(w, r, err, ui.Link{Label: "Go to your account", Href: pathAccount})
 	}
-	return respond.SeeOther(w, r, pathAccount)
-}
-
-func (m *Module) changePassword(w http.ResponseWriter, r *http.Request) error {
-	if err := parseForm(r); err != nil {
-		return err
+	if s != nil {
+		m.setSession(w, r, *s)
 	}
-	f := r.PostForm
-	s, err := m.ChangePassword(r.Context(), httpx.ActorOf(r.Context()), f.Get("current"), f.Get("password"), DeviceOf(r))
-	if err != nil {
-		return m.accountForm(w, r, err, func(v *accountView) *ui.Form { return &v.Password })
-	}
-	m.setSession(w, r, s)
-	return respond.SeeOther(w, r, pathAccount+"?done=password")
-}
-
-func (m *Module) endLogin(w http.ResponseWriter, r *http.Request) error {
-	id := r.PathValue("id")
-	if !kernel.ValidID(id) {
-		return kernel.Errorf(kernel.NotFound, "This login has ended already.")
-	}
-	if err := m.EndLogin(r.Context(), httpx.ActorOf(r.Context()), kernel.ID(id)); err != nil {
-		return err
-	}
-	return respond.SeeOther(w, r, pathAccount+"?done=login")
-}
-
-func (m *Module) endOthers(w http.ResponseWriter, r *http.Request) error {
-	if _, err := m.EndOtherLogins(r.Context(), httpx.ActorOf(r.Context())); err != nil {
-		return err
-	}
-	return respond.SeeOther(w, r, pathAccount+"?done=logins")
-}
-
-// describeAgent is a browser's header in few words. It is a hint for its owner, so a guess is enough.
-func describeAgent(ua string) string {
-	first := func(marks ...string) string {
-		for i := 0; i < len(marks); i += 2 {
-			if strings.Contains(ua, marks[i]) {
-				return marks[i+1]
-			}
-		}
-		return ""
-	}
-	browser := first("Edg/", "Edge", "OPR/", "Opera", "Firefox/", "Firefox", "Chrome/", "Chrome", "CriOS/", "Chrome", "Safari/", "Safari", "curl/", "curl")
-	system := first("iPhone", "iPhone", "iPad", "iPad", "Android", "Android", "Windows", "Windows", "Mac OS X", "macOS", "CrOS", "ChromeOS", "Linux", "Linux")
-	switch {
-	case browser != "" && system != "":
-		return browser + " on " + system
-	case browser+system != "":
-		return browser + system
-	}
-	return "Unknown browser"
+	return respond.SeeOther(w, r, pathAccount+"?done=changed")
 }

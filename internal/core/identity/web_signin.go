@@ -12,7 +12,10 @@ func (m *Module) signInCard(email, next string) cardPage {
 	v := cardView{Form: &ui.Form{Action: pathSignIn, Submit: "Sign in", Hidden: hidden("next", next), Fields: []ui.Field{
 		emailField(email, email == ""),
 		{Name: "password", Label: "Password", Kind: "password", Autocomplete: "current-password", Required: true, Autofocus: email != ""},
-	}}, Offers: m.offers(next), Links: []ui.Link{{Label: "Forgot the password?", Href: pathReset}}}
+	}}, Offers: m.offers(next)}
+	if !m.d.NoMail {
+		v.Links = append(v.Links, ui.Link{Label: "Mail me a link to sign in", Href: withNext(pathWithLink, next)}, ui.Link{Label: "Forgot the password?", Href: pathReset})
+	}
 	if !m.d.ClosedSignUp {
 		v.Links = append(v.Links, ui.Link{Label: "Open an account", Href: withNext(pathSignUp, next)})
 	}
@@ -42,6 +45,12 @@ func withNext(path, next string) string {
 	return out
 }
 
+// signInLeads are what is said after what ended in signing out.
+var signInLeads = map[string]string{
+	"reset":      "The new password is set. Sign in with it.",
+	"everywhere": "You are signed out everywhere.",
+}
+
 func (m *Module) signInPage(w http.ResponseWriter, r *http.Request) error {
 	next := localPath(r.URL.Query().Get("next"))
 	if !httpx.ActorOf(r.Context()).Anonymous() {
@@ -50,10 +59,11 @@ func (m *Module) signInPage(w http.ResponseWriter, r *http.Request) error {
 		}
 		return respond.SeeOther(w, r, next)
 	}
-	p := m.signInCard("", next)
-	if r.URL.Query().Get("done") == "reset" {
-		p.lead = "The new password is set. Sign in with it."
+	if m.waitsForAge(r.Context(), httpx.SessionToken(r)) {
+		return respond.SeeOther(w, r, withNext(pathAge, next))
 	}
+	p := m.signInCard("", next)
+	p.lead = signInLeads[r.URL.Query().Get("done")]
 	return m.card(w, r, http.StatusOK, p.title, p.lead, p.view)
 }
 
@@ -81,12 +91,35 @@ func (m *Module) signOut(w http.ResponseWriter, r *http.Request) error {
 	return respond.SeeOther(w, r, pathSignIn)
 }
 
+func withLinkCard(email, next string) cardPage {
+	return cardPage{title: "Sign in by mail", lead: "We mail you a link that signs you in, once.", view: cardView{
+		Form:  &ui.Form{Action: pathWithLink, Submit: "Mail me the link", Hidden: hidden("next", next), Fields: []ui.Field{emailField(email, true)}},
+		Links: []ui.Link{{Label: "Sign in with a password", Href: withNext(pathSignIn, next)}},
+	}}
+}
+
+func (m *Module) withLinkPage(w http.ResponseWriter, r *http.Request) error {
+	p := withLinkCard("", localPath(r.URL.Query().Get("next")))
+	return m.card(w, r, http.StatusOK, p.title, p.lead, p.view)
+}
+
+func (m *Module) withLink(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
+	}
+	email, next := r.PostForm.Get("email"), localPath(r.PostForm.Get("next"))
+	if err := m.RequestLink(r.Context(), email, next); err != nil {
+		return m.again(w, r, withLinkCard(email, next), err)
+	}
+	return m.sent(w, r, pathWithLink, email, next)
+}
+
 // linkPage asks for a click, because programs that look at links in mails and chats must not use this one up.
 func (m *Module) linkPage(w http.ResponseWriter, r *http.Request) error {
 	secret := r.URL.Query().Get("token")
 	email, err := m.LinkAddress(r.Context(), secret)
 	if err != nil {
-		return m.deadLink(w, r, err, ui.Link{Label: "Reset the password", Href: pathReset})
+		return m.deadLink(w, r, err, ui.Link{Label: "Ask for a new link", Href: pathWithLink})
 	}
 	return m.card(w, r, http.StatusOK, "Sign in", "This link works once, for "+email+".",
 		cardView{Form: &ui.Form{Action: pathLink, Submit: "Sign in", Hidden: hidden("token", secret)}})
@@ -98,7 +131,7 @@ func (m *Module) signInByLink(w http.ResponseWriter, r *http.Request) error {
 	}
 	step, next, err := m.SignInByLink(r.Context(), r.PostForm.Get("token"), DeviceOf(r))
 	if err != nil {
-		return m.deadLink(w, r, err, ui.Link{Label: "Reset the password", Href: pathReset})
+		return m.deadLink(w, r, err, ui.Link{Label: "Ask for a new link", Href: pathWithLink})
 	}
 	return m.goOn(w, r, step, next)
 }

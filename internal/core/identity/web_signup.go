@@ -52,14 +52,14 @@ func (m *Module) sent(w http.ResponseWriter, r *http.Request, action, email, nex
 	return m.card(w, r, http.StatusOK, "Check your mail", "We have mailed "+email+" what to do next.", v)
 }
 
-func finishCard(secret, email, name string) cardPage {
+func (m *Module) finishCard(secret, email, name, born string) cardPage {
 	return cardPage{title: "Choose a password", lead: "Your address " + email + " is proved.", view: cardView{
-		Form: &ui.Form{Action: pathSignUpFinish, Submit: "Open the account", Hidden: hidden("token", secret), Fields: []ui.Field{
+		Form: &ui.Form{Action: pathSignUpFinish, Submit: "Open the account", Hidden: hidden("token", secret), Fields: append([]ui.Field{
 			// Password managers store the password under the address, so it is part of the form.
 			{Name: "email", Label: "E-mail address", Kind: "email", Value: email, Autocomplete: "username", Required: true, Disabled: true},
 			{Name: "name", Label: "Your name", Value: name, Autocomplete: "name", MaxLength: maxName, Hint: "Your team sees it."},
 			newPasswordField("password", "Password"),
-		}},
+		}, m.birthFields(born)...)},
 	}}
 }
 
@@ -69,7 +69,7 @@ func (m *Module) finishPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return m.deadLink(w, r, err, ui.Link{Label: "Start again", Href: pathSignUp})
 	}
-	p := finishCard(secret, email, "")
+	p := m.finishCard(secret, email, "", "")
 	return m.card(w, r, http.StatusOK, p.title, p.lead, p.view)
 }
 
@@ -83,9 +83,12 @@ func (m *Module) finish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return m.deadLink(w, r, err, ui.Link{Label: "Start again", Href: pathSignUp})
 	}
-	s, next, err := m.FinishSignUp(r.Context(), FinishSignUp{Secret: secret, Name: f.Get("name"), Password: f.Get("password"), Device: DeviceOf(r)})
+	s, next, err := m.FinishSignUp(r.Context(), FinishSignUp{Secret: secret, Name: f.Get("name"), Password: f.Get("password"), Born: f.Get("born"), Device: DeviceOf(r)})
+	if TooYoung(err) {
+		return m.turnedAway(w, r)
+	}
 	if err != nil {
-		return m.again(w, r, finishCard(secret, email, f.Get("name")), err)
+		return m.again(w, r, m.finishCard(secret, email, f.Get("name"), f.Get("born")), err)
 	}
 	return m.Give(w, r, s, next)
 }

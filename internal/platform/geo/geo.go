@@ -11,11 +11,13 @@ import (
 	"github.com/phuslu/iploc"
 )
 
-// Attribution is what the licence of the table (CC BY-SA 4.0) wants to be said wherever countries are shown.
-const (
-	Attribution    = "This site or product includes IP2Location LITE data available from"
-	AttributionURL = "https://lite.ip2location.com"
-)
+// Credit is a sentence about somebody's work that ends in a link.
+type Credit struct{ Text, URL, Licence string }
+
+// Attribution is what the licence of the table wants to be said wherever countries are shown.
+var Attribution = Credit{
+	Text: "This site or product includes IP2Location LITE data available from", URL: "https://lite.ip2location.com", Licence: "CC BY-SA 4.0",
+}
 
 // Country is the ISO 3166 code of the country of an address, or empty: an address that is not public, or one that the
 // table does not know. The first question about an IPv6 address unpacks that table (11 MB, some 100 ms).
