@@ -52,10 +52,11 @@ func (a *App) buildCore() (err error) {
 	}
 	if c.identity, err = identity.New(identity.Deps{
 		DB: a.control, UI: a.ui, Mail: c.mail, Seal: a.keys.Instance(), BaseURL: a.BaseURL(), ClosedSignUp: !a.canMail(), MailboxHref: a.mailboxHref(),
-		Clock: a.clock, Logger: a.logger,
+		NoMail: !a.canMail(), MinAge: a.minAge(), Locate: a.locates(), Clock: a.clock, Logger: a.logger,
 	}); err != nil {
 		return err
 	}
+	c.identity.Watch(ownersAlarm{a})
 	if c.workspaces, err = workspace.New(workspace.Deps{
 		DB: a.control, UI: a.ui, Mail: c.mail, SignUps: c.identity, BaseURL: a.BaseURL(), Apps: a.accessApps(), Home: "jobs", NoMail: !a.canMail(), Clock: a.clock,
 	}); err != nil {

@@ -109,6 +109,15 @@ func (m *Module) alarm(ctx context.Context, tx *db.Tx, a Account, l Login, u Unu
 	return nil
 }
 
+// TellOwner mails an owner of a workspace about the unusual sign-in of somebody else who administers it.
+func (m *Module) TellOwner(ctx context.Context, tx *db.Tx, owner kernel.AccountID, workspace string, u Unusual) error {
+	a, err := accountIn(ctx, tx, owner)
+	if err != nil {
+		return err
+	}
+	return m.d.Mail.Send(ctx, tx, mail.Mail{Type: mailOwner, To: a.Email, AccountID: a.ID, Content: m.ownerContent(workspace, u)})
+}
+
 // reason says in few words what was unusual.
 func (u Unusual) reason() string {
 	var out []string

@@ -20,6 +20,7 @@ const (
 	mailLink            = "sign_in_link"
 	mailNewDevice       = "new_device"
 	mailUnusual         = "unusual_sign_in"
+	mailOwner           = "unusual_sign_in_owner"
 )
 
 // MailTypes declares what this module sends, for mail.Deps.Types.
@@ -37,6 +38,7 @@ func MailTypes() []mail.Type {
 		{ID: mailLink, Kind: mail.Transactional, Title: "Link to sign in", MaxAge: linkTTL, Sample: m.linkContent(sample)},
 		{ID: mailNewDevice, Kind: mail.Transactional, Title: "Notice: new device", Sample: m.newDeviceContent(sampleUnusual)},
 		{ID: mailUnusual, Kind: mail.Transactional, Title: "Notice: unusual sign-in", Sample: m.unusualContent(sampleUnusual)},
+		{ID: mailOwner, Kind: mail.Transactional, Title: "Notice to owners: unusual sign-in of a member", Sample: m.ownerContent("Acme", sampleUnusual)},
 		{ID: mailCode, Kind: mail.Transactional, Title: "Code to confirm that it is you", MaxAge: 10 * time.Minute, Sample: m.codeContent("12345678", 10*time.Minute)},
 	}
 }
@@ -130,7 +132,7 @@ func (m *Module) linkContent(secret string) mail.Content {
 	}
 }
 
-var sampleUnusual = Unusual{Device: "Firefox on Linux", Place: "Iceland", NewCountry: true, Failures: 7, At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+var sampleUnusual = Unusual{Email: "bob@example.org", Device: "Firefox on Linux", Place: "Iceland", NewCountry: true, Failures: 7, At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 
 func (u Unusual) line() string {
 	return fmt.Sprintf("%s, %s, on %s.", u.Device, u.Place, u.At.UTC().Format("2 January 2006 at 15:04 UTC"))
@@ -161,4 +163,13 @@ func (m *Module) unusualContent(u Unusual) mail.Content {
 		c.Text = append(c.Text, fmt.Sprintf("Before it, %d attempts at your account failed.", u.Failures))
 	}
 	return c
+}
+
+func (m *Module) ownerContent(workspace string, u Unusual) mail.Content {
+	return mail.Content{
+		Subject: "Unusual sign-in by somebody who administers " + workspace,
+		Text:    []string{"The account " + u.Email + ", which may change members and keys of " + workspace + ", signed in from a country that is new for it:", u.line()},
+		After:   []string{"Ask the person, by another way than mail, whether it was them. If not, lower the account's role or remove it from the workspace."},
+		Why:     "You get this because you are an owner of this workspace.",
+	}
 }
