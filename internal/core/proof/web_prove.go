@@ -64,7 +64,7 @@ func (v *proveView) mail(next, flow string) {
 
 func (m *Module) renderProve(w http.ResponseWriter, r *http.Request, status int, v proveView) error {
 	return m.pages.Render(w, r, status, "prove", ui.Page{Title: "Confirm that it is you", Shape: ui.ShapeCenter, Body: v,
-		Lead: "What you are about to do is asked for anew. You are signed in as " + v.Email + "."})
+		Lead: "This step asks again who you are. You are signed in as " + v.Email + "."})
 }
 
 func (m *Module) provePage(w http.ResponseWriter, r *http.Request) error {
