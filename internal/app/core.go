@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kept-dev/kept/internal/core/access"
+	"github.com/kept-dev/kept/internal/core/apilog"
 	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/core/federation"
 	"github.com/kept-dev/kept/internal/core/identity"
@@ -31,6 +32,7 @@ type core struct {
 	proof      *proof.Module
 	federation *federation.Module
 	scim       *scim.Module
+	apilog     *apilog.Module
 	privacy    *privacy.Module
 }
 
@@ -67,7 +69,7 @@ func (a *App) buildCore() (err error) {
 	}); err != nil {
 		return err
 	}
-	for _, build := range []func() error{a.buildProof, a.buildFederation, a.buildSCIM} {
+	for _, build := range []func() error{a.buildProof, a.buildFederation, a.buildSCIM, a.buildAPILog} {
 		if err := build(); err != nil {
 			return err
 		}

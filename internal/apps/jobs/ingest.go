@@ -148,6 +148,7 @@ func (m *Module) ingestKey(r *http.Request) (actor httpx.Actor, err error) {
 	if actor, err = m.d.KeyByToken(r.Context(), strings.TrimSpace(token)); err != nil {
 		return actor, err
 	}
+	httpx.Identify(r.Context(), actor)
 	if !slices.Contains(actor.Scopes, "ingest") {
 		return actor, kernel.Errorf(kernel.Forbidden, "This API key may not send events. Make one with the scope ingest.")
 	}

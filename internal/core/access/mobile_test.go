@@ -98,7 +98,9 @@ func TestMobileTokensRotate(t *testing.T) {
 		want(t, mux, 400, "GET", "/api/v1/things", first.Access, "")                           // which workspace?
 		want(t, mux, 404, "GET", "/api/v1/things", first.Access, "01arz3ndektsv4rrffq69g5fav") // not a member
 		want(t, mux, 403, "GET", "/api/v1/provisioning", first.Access, ws)
-		s.Browser(t, "192.0.2.1").SignIn(owner).Get("/account/logins").Is(200, "Ann's phone")
+		if logins, err := s.Identity.Logins(t.Context(), account); err != nil || len(logins) != 1 || logins[0].UserAgent != "Ann's phone" || logins[0].Kind != identity.KindMobile {
+			t.Errorf("%+v, %v", logins, err)
+		}
 
 		s.Clock.Add(10*time.Minute - time.Second)
 		want(t, mux, 200, "GET", "/api/v1/things", first.Access, ws)

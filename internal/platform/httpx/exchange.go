@@ -96,6 +96,14 @@ func Audited(ctx context.Context) {
 	}
 }
 
+// Identify notes who makes the request that ctx belongs to, for the log, on a route whose handler finds that out itself
+// (Handled).
+func Identify(ctx context.Context, a Actor) {
+	if x := exchangeOf(ctx); x != nil {
+		x.actor = a
+	}
+}
+
 // WriteHeader notes the status on its way to the client.
 func (x *exchange) WriteHeader(status int) {
 	if x.status == 0 && status >= 200 {

@@ -29,6 +29,7 @@ type Entry struct {
 	UserAgent   string
 	AccountID   kernel.AccountID
 	KeyID       kernel.ID
+	TokenID     kernel.ID // a person's token; AccountID is set then
 	WorkspaceID kernel.WorkspaceID
 }
 
@@ -42,7 +43,7 @@ func (x *exchange) logEntry(r *http.Request, took time.Duration, prefixes []stri
 	e := Entry{
 		At: x.start, RequestID: x.id, Method: r.Method, Class: x.route.Rate, Status: x.status, Bytes: x.bytes,
 		Duration: took, IP: x.client, UserAgent: clip(r.UserAgent(), maxLoggedAgent),
-		AccountID: x.actor.AccountID, KeyID: x.actor.KeyID, WorkspaceID: x.actor.WorkspaceID,
+		AccountID: x.actor.AccountID, KeyID: x.actor.KeyID, TokenID: x.actor.TokenID, WorkspaceID: x.actor.WorkspaceID,
 	}
 	if x.route.Path != "" {
 		e.Route = x.route.Path

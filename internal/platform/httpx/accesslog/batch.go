@@ -20,7 +20,7 @@ type sumKey struct {
 	class               httpx.RateClass
 	status              int
 	ip                  netip.Addr
-	key                 kernel.ID
+	key, token          kernel.ID
 	workspace           kernel.WorkspaceID
 }
 
@@ -43,7 +43,7 @@ func (b *batch) add(e httpx.Entry) {
 		b.rows = append(b.rows, row{Entry: e, requests: 1})
 		return
 	}
-	k := sumKey{e.Method, e.Path, e.UserAgent, e.Class, e.Status, e.IP, e.KeyID, e.WorkspaceID}
+	k := sumKey{e.Method, e.Path, e.UserAgent, e.Class, e.Status, e.IP, e.KeyID, e.TokenID, e.WorkspaceID}
 	if s := b.sums[k]; s != nil {
 		s.requests++
 		s.Bytes += e.Bytes

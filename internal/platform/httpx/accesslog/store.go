@@ -33,13 +33,16 @@ CREATE TABLE access_log (
 CREATE INDEX access_log_at ON access_log (at);
 CREATE INDEX access_log_workspace ON access_log (workspace_id, at);
 CREATE INDEX access_log_account ON access_log (account_id, at);
+`}, {Name: "people's tokens; API accesses of a workspace", SQL: `
+ALTER TABLE access_log ADD COLUMN token_id TEXT_C NOT NULL DEFAULT '';
+CREATE INDEX access_log_api ON access_log (workspace_id, at, id) WHERE key_id <> '' OR token_id <> '';
 `}}
 }
 
-const columns = `id, at, request_id, method, path, route, status, bytes, duration_us, requests, ip, user_agent, account_id, key_id, workspace_id`
+const columns = `id, at, request_id, method, path, route, status, bytes, duration_us, requests, ip, user_agent, account_id, key_id, token_id, workspace_id`
 
 const (
-	columnCount   = 15
+	columnCount   = 16
 	rowsStatement = 50
 )
 
@@ -94,7 +97,8 @@ func (r row) values() []any {
 	}
 	return []any{
 		string(kernel.NewID(r.At)), kernel.Micros(r.At), r.RequestID, r.Method, r.Path, r.Route, r.Status, r.Bytes,
-		r.Duration.Microseconds(), r.requests, ip, r.UserAgent, string(r.AccountID), string(r.KeyID), string(r.WorkspaceID),
+		r.Duration.Microseconds(), r.requests, ip, r.UserAgent, string(r.AccountID), string(r.KeyID), string(r.TokenID),
+		string(r.WorkspaceID),
 	}
 }
 
@@ -145,44 +149,4 @@ func (l *Log) remove(ctx context.Context, where, who string, number int64) (tota
 			return total, err
 		}
 	}
-}
-
-// Record is a row as it is exported and shown.
-type Record struct {
-	At          time.Time `json:"at"`
-	RequestID   string    `json:"request_id"`
-	Method      string    `json:"method"`
-	Path        string    `json:"path"`
-	Status      int       `json:"status"`
-	Bytes       int64     `json:"bytes"`
-	DurationUS  int64     `json:"duration_us"` // microseconds, the sum over the requests
-	Requests    int64     `json:"requests"`    // more than 1: a sum over a minute
-	IP          string    `json:"ip"`
-	UserAgent   string    `json:"user_agent"`
-	AccountID   string    `json:"account_id,omitempty"`
-	KeyID       string    `json:"key_id,omitempty"`
-	WorkspaceID string    `json:"workspace_id,omitempty"`
-}
-
-// Export calls item with each Record of a workspace, the oldest first; of all when ws is empty.
-func (l *Log) Export(ctx context.Context, ws kernel.WorkspaceID, item func(v any) error) error {
-	rows, err := l.db.Query(ctx, `SELECT at, request_id, method, path, status, bytes, duration_us, requests, ip, user_agent,
-		account_id, key_id, workspace_id FROM access_log WHERE $1 = '' OR workspace_id = $1 ORDER BY at, id`, string(ws))
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var r Record
-		var at int64
-		if err := rows.Scan(&at, &r.RequestID, &r.Method, &r.Path, &r.Status, &r.Bytes, &r.DurationUS, &r.Requests, &r.IP,
-			&r.UserAgent, &r.AccountID, &r.KeyID, &r.WorkspaceID); err != nil {
-			return err
-		}
-		r.At = kernel.FromMicros(at)
-		if err := item(r); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }
