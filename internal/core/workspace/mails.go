@@ -24,13 +24,14 @@ func MailTypes() []mail.Type {
 	m := &Module{d: Deps{BaseURL: "https://kept.example"}}
 	sample := Invitation{WorkspaceID: "01jexample", Workspace: "Acme", Email: "bob@example.org", Role: RoleMember, InvitedBy: "ann@example.org"}
 	return []mail.Type{
-		{ID: mailInvitation, Kind: mail.Transactional, Title: "Invitation to a workspace", MaxAge: InvitationTTL, Sample: m.invitationContent(sample, "EXAMPLE")},
+		{ID: mailInvitation, Kind: mail.Transactional, Title: "Invitation to a workspace", MaxAge: InvitationTTL, Optional: true,
+			Sample: m.invitationContent(sample, "EXAMPLE")},
 		{ID: mailAccepted, Kind: mail.Transactional, Title: "Somebody accepted your invitation", Sample: m.acceptedContent(sample, sample.Email)},
-		{ID: mailChanged, Kind: mail.Transactional, Title: "Notice: your role changed", Sample: changedContent("Acme", RoleAdmin, "")},
-		{ID: mailRemoved, Kind: mail.Transactional, Title: "Notice: you are no longer a member", Sample: removedContent("Acme")},
+		{ID: mailChanged, Kind: mail.Transactional, Title: "Notice: your role changed", Security: true, Sample: changedContent("Acme", RoleAdmin, "")},
+		{ID: mailRemoved, Kind: mail.Transactional, Title: "Notice: you are no longer a member", Security: true, Sample: removedContent("Acme")},
 		{ID: mailOffered, Kind: mail.Transactional, Title: "Ownership of a workspace is offered to you", MaxAge: transferTTL,
 			Sample: m.offeredContent("01jexample", "Acme", "ann@example.org")},
-		{ID: mailTaken, Kind: mail.Transactional, Title: "Notice: ownership handed over", Sample: takenContent("Acme", "bob@example.org")},
+		{ID: mailTaken, Kind: mail.Transactional, Title: "Notice: ownership handed over", Security: true, Sample: takenContent("Acme", "bob@example.org")},
 	}
 }
 
