@@ -94,7 +94,7 @@ func TestSignInWithARealProvider(t *testing.T) {
 // engineIsFirst lets the two engines see the two kinds of providers: with the address in the ID token, and in userinfo.
 func engineIsFirst(t *testing.T) bool { return strings.Contains(t.Name(), "sqlite") }
 
-func finishForm(name string) url.Values { return url.Values{"name": {name}} }
+func finishForm(name string) url.Values { return url.Values{"name": {name}, "born": {"1990-01-01"}} }
 
 func TestPKCEIsRequired(t *testing.T) {
 	t.Parallel()

@@ -201,7 +201,8 @@ func (m *Module) adopt(ctx context.Context, by httpx.Actor, token string) (next 
 
 func errNotFound() error { return kernel.Errorf(kernel.NotFound, "There is nothing at this address.") }
 
-// finish opens the account of somebody new, linked, and signs the person in. What is refused leaves the flow as it is.
+// finish opens the account of somebody new, linked, and signs the person in. What is refused leaves the flow as it is, but
+// somebody who is too young uses it up.
 func (m *Module) finish(ctx context.Context, token string, in identity.Newcomer, d identity.Device) (s identity.Session, next string, err error) {
 	err = m.db.Tx(ctx, func(tx *db.Tx) error {
 		f, err := m.d.Identity.TakeFlow(ctx, tx, flowNew, token)
@@ -218,7 +219,20 @@ func (m *Module) finish(ctx context.Context, token string, in identity.Newcomer,
 		}
 		return m.insertLink(withAccount(ctx, s), tx, s.AccountID, n)
 	})
+	if identity.TooYoung(err) {
+		if dropped := m.dropFlow(ctx, flowNew, token); dropped != nil {
+			err = dropped
+		}
+	}
 	return s, next, err
+}
+
+// dropFlow uses a flow up without going on with it.
+func (m *Module) dropFlow(ctx context.Context, kind, token string) error {
+	return m.db.Tx(ctx, func(tx *db.Tx) error {
+		_, err := m.d.Identity.TakeFlow(ctx, tx, kind, token)
+		return err
+	})
 }
 
 // withAccount makes the audit log name the account that was just opened.

@@ -12,10 +12,12 @@ import (
 )
 
 // finishCard is the last step of opening an account with a provider.
-func (m *Module) finishCard(n newcomer, name string) cardView {
-	return cardView{Form: &ui.Form{Action: pathFinish, Submit: "Open the account", Fields: []ui.Field{
-		{Name: "name", Label: "Name", Value: name, Autocomplete: "name", MaxLength: maxName, Hint: "Your team sees it."},
-	}}, Links: []ui.Link{{Label: "Sign in another way", Href: "/sign-in"}}}
+func (m *Module) finishCard(in identity.Newcomer) cardView {
+	fields := []ui.Field{{Name: "name", Label: "Name", Value: in.Name, Autocomplete: "name", MaxLength: maxName, Hint: "Your team sees it."}}
+	if born, ok := m.d.Identity.BirthField(in.Born); ok {
+		fields = append(fields, born)
+	}
+	return cardView{Form: &ui.Form{Action: pathFinish, Submit: "Open the account", Fields: fields}, Links: []ui.Link{{Label: "Sign in another way", Href: "/sign-in"}}}
 }
 
 func (m *Module) renderFinish(w http.ResponseWriter, r *http.Request, status int, n newcomer, v cardView) error {
@@ -27,7 +29,7 @@ func (m *Module) finishPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return m.notBegun(w, r, err)
 	}
-	return m.renderFinish(w, r, http.StatusOK, n, m.finishCard(n, n.Person.Name))
+	return m.renderFinish(w, r, http.StatusOK, n, m.finishCard(identity.Newcomer{Name: n.Person.Name}))
 }
 
 func (m *Module) finishForm(w http.ResponseWriter, r *http.Request) error {
@@ -39,8 +41,11 @@ func (m *Module) finishForm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return m.notBegun(w, r, err)
 	}
-	in := identity.Newcomer{Name: r.PostForm.Get("name")}
+	in := identity.Newcomer{Name: r.PostForm.Get("name"), Born: r.PostForm.Get("born")}
 	s, next, err := m.finish(r.Context(), token, in, identity.DeviceOf(r))
+	if identity.TooYoung(err) {
+		return m.turnAway(w, r, token, err)
+	}
 	if err != nil {
 		return m.finishAgain(w, r, n, in, err)
 	}
@@ -53,13 +58,23 @@ func (m *Module) finishAgain(w http.ResponseWriter, r *http.Request, n newcomer,
 	if !errors.As(err, &e) || e.Code != kernel.Invalid && e.Code != kernel.Conflict {
 		return m.notBegun(w, r, err)
 	}
-	v := m.finishCard(n, in.Name)
+	v := m.finishCard(in)
 	form := v.Form.WithErrors(e.Fields)
 	if len(form.Invalid()) == 0 {
 		form.Error = e.Safe
 	}
 	v.Form = &form
 	return m.renderFinish(w, r, respond.Status(e.Code), n, v)
+}
+
+// turnAway is the page for somebody under the minimum age. Nothing is kept, and what was begun is used up, so that another
+// date of birth needs another start.
+func (m *Module) turnAway(w http.ResponseWriter, r *http.Request, token string, why error) error {
+	if _, err := m.takeFlow(r.Context(), flowNew, token, new(newcomer)); err != nil {
+		return m.notBegun(w, r, err)
+	}
+	httpx.ClearSession(w, r)
+	return m.card(w, r, http.StatusForbidden, "You are too young for this server", kernel.AsError(why).Safe, cardView{})
 }
 
 // notBegun is the page of a flow that is over.
