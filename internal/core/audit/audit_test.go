@@ -291,6 +291,14 @@ func TestListFiltersAndPages(t *testing.T) {
 			{"result", Filter{Result: Denied}, 1},
 			{"from", Filter{From: start.Add(5 * time.Minute)}, 5},
 			{"to", Filter{To: start.Add(5 * time.Minute)}, 5},
+			{"words", Filter{Search: "thing:1 ANN@example"}, 1},
+			{"words of which one is nowhere", Filter{Search: "thing:1 nowhere"}, 0},
+			{"a word of the action", Filter{Search: "user_"}, 1},
+			{"a word with a percent", Filter{Search: "0%"}, 1},
+			{"no words", Filter{Search: "  "}, 10},
+			{"network", Filter{IP: "192.0.2."}, 9},
+			{"another network", Filter{IP: "192.0.3."}, 0},
+			{"an address as a word", Filter{Search: "192.0.2"}, 9},
 			{"between", Filter{From: start.Add(time.Minute), To: start.Add(2 * time.Minute)}, 1},
 		} {
 			if got := count(tc.f); got != tc.want {

@@ -16,6 +16,8 @@ type Filter struct {
 	Action      string             // exact, or the beginning when it ends with "."
 	Actor       string             // part of the label, or the id
 	Target      string             // part of it
+	IP          string             // the beginning of it
+	Search      string             // words, each of which stands in who, what, target, detail or IP
 	Result      string
 	From, To    time.Time // From is included, To is not
 	Cursor      string
@@ -39,6 +41,9 @@ type Entry struct {
 	PrevHash  string    `json:"prev_hash"`
 	Hash      string    `json:"hash"`
 }
+
+// maxWords of a search are looked at.
+const maxWords = 8
 
 type position struct {
 	Seq int64 `json:"s"`
@@ -83,6 +88,16 @@ func (f Filter) where() (string, []any, error) {
 	}
 	if f.Target != "" {
 		w.add(`target LIKE '%%' || $%d || '%%' ESCAPE '!'`, likeEscape(f.Target))
+	}
+	if f.IP != "" {
+		w.add(`ip LIKE $%d || '%%' ESCAPE '!'`, likeEscape(f.IP))
+	}
+	for i, word := range strings.Fields(strings.ToLower(f.Search)) {
+		if i == maxWords {
+			break
+		}
+		w.add(`(lower(detail) LIKE '%%' || $%[1]d || '%%' ESCAPE '!' OR lower(actor_label) LIKE '%%' || $%[1]d || '%%' ESCAPE '!' OR
+			target LIKE '%%' || $%[1]d || '%%' ESCAPE '!' OR action LIKE '%%' || $%[1]d || '%%' ESCAPE '!' OR ip LIKE $%[1]d || '%%' ESCAPE '!')`, likeEscape(word))
 	}
 	if f.Result != "" {
 		w.add(`result = $%d`, f.Result)

@@ -22,7 +22,7 @@ var templates embed.FS
 func (m *Module) Routes() []httpx.Route {
 	return []httpx.Route{
 		{Method: "GET", Path: "/w/{ws}/settings/audit", Handler: m.page, Access: httpx.Member, Needs: httpx.MayAudit, Rate: httpx.RatePage},
-		{Method: "GET", Path: "/w/{ws}/settings/audit.json", Handler: m.download, Access: httpx.Member, Needs: httpx.MayAudit, Rate: httpx.RatePage, Timeout: -1},
+		{Method: "GET", Path: "/w/{ws}/settings/audit.json", Handler: m.download, Access: httpx.Member, Needs: httpx.MayAudit, StepUp: true, Rate: httpx.RatePage, Timeout: -1},
 	}
 }
 
@@ -83,9 +83,11 @@ func emptyFor(f ui.Filters) *ui.Empty {
 func filters(u *url.URL, actions []string) ui.Filters {
 	results := []ui.Option{{Value: OK, Label: "ok"}, {Value: Denied, Label: "denied"}, {Value: Failed, Label: "failed"}}
 	return ui.NewFilters(u, "audit-list",
+		ui.Filter{Name: "q", Label: "Search", Placeholder: "words in any column"},
 		ui.Filter{Name: "actor", Label: "Who", Placeholder: "address or id"},
 		ui.Filter{Name: "action", Label: "Action", Kind: "text", List: actions},
 		ui.Filter{Name: "target", Label: "Target"},
+		ui.Filter{Name: "ip", Label: "From address", Placeholder: "192.0.2."},
 		ui.Filter{Name: "result", Label: "Result", Kind: "select", Options: results},
 		ui.Filter{Name: "from", Label: "From (UTC)", Kind: "datetime-local"},
 		ui.Filter{Name: "to", Label: "Until (UTC)", Kind: "datetime-local"},
@@ -103,7 +105,7 @@ func readFilter(r *http.Request) (Filter, error) {
 	f := Filter{
 		WorkspaceID: httpx.ActorOf(r.Context()).WorkspaceID, Action: strings.TrimSpace(q.Get("action")),
 		Actor: strings.TrimSpace(q.Get("actor")), Target: strings.TrimSpace(q.Get("target")), Result: q.Get("result"),
-		Cursor: q.Get("cursor"),
+		IP: strings.TrimSpace(q.Get("ip")), Search: q.Get("q"), Cursor: q.Get("cursor"),
 	}
 	if f.WorkspaceID == "" { // an empty one would be the instance's chain
 		return f, kernel.Errorf(kernel.NotFound, "There is nothing at this address.")
