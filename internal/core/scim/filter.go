@@ -224,9 +224,24 @@ func (p *parser) term(depth int) (expr, error) {
 		if err == nil && !p.take("]") {
 			err = p.unexpected()
 		}
+		if err == nil && strings.HasPrefix(p.rest, ".") {
+			return p.part(path, x)
+		}
 		return partExpr{path, x}, err
 	}
 	return p.comparison(path)
+}
+
+// part reads what follows emails[type eq "work"]: a condition on one attribute of such a part.
+func (p *parser) part(path string, where expr) (expr, error) {
+	p.rest = p.rest[1:]
+	sub, ok := attributePath(p.peek())
+	if !ok {
+		return nil, p.unexpected()
+	}
+	p.next()
+	x, err := p.comparison(sub)
+	return partExpr{path, andExpr{where, x}}, err
 }
 
 func (p *parser) comparison(path string) (expr, error) {
