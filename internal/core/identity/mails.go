@@ -28,18 +28,18 @@ func MailTypes() []mail.Type {
 	m := &Module{d: Deps{BaseURL: "https://kept.example"}}
 	const sample = "EXAMPLE"
 	return []mail.Type{
-		{ID: mailSignUp, Kind: mail.Transactional, Title: "Sign-up", MaxAge: signUpTTL, Sample: m.signUpContent(sample)},
-		{ID: mailSignUpKnown, Kind: mail.Transactional, Title: "Sign-up with an address that has an account", Sample: m.signUpKnownContent()},
-		{ID: mailReset, Kind: mail.Transactional, Title: "Password reset", MaxAge: resetTTL, Sample: m.resetContent(sample)},
-		{ID: mailPasswordChanged, Kind: mail.Transactional, Title: "Notice: password changed", Sample: m.passwordChangedContent()},
-		{ID: mailEmailChange, Kind: mail.Transactional, Title: "Confirm a new address", MaxAge: emailTTL, Sample: m.emailChangeContent(sample)},
-		{ID: mailEmailChanged, Kind: mail.Transactional, Title: "Notice: address changed", Sample: m.emailChangedContent()},
-		{ID: mailNotice, Kind: mail.Transactional, Title: "Security notice", Sample: m.noticeContent("A passkey was added", "The passkey \"Phone\" can sign in to your account now.")},
-		{ID: mailLink, Kind: mail.Transactional, Title: "Link to sign in", MaxAge: linkTTL, Sample: m.linkContent(sample)},
-		{ID: mailNewDevice, Kind: mail.Transactional, Title: "Notice: new device", Sample: m.newDeviceContent(sampleUnusual)},
-		{ID: mailUnusual, Kind: mail.Transactional, Title: "Notice: unusual sign-in", Sample: m.unusualContent(sampleUnusual)},
-		{ID: mailOwner, Kind: mail.Transactional, Title: "Notice to owners: unusual sign-in of a member", Sample: m.ownerContent("Acme", sampleUnusual)},
-		{ID: mailCode, Kind: mail.Transactional, Title: "Code to confirm that it is you", MaxAge: 10 * time.Minute, Sample: m.codeContent("12345678", 10*time.Minute)},
+		{ID: mailSignUp, Kind: mail.Transactional, Security: true, Title: "Sign-up", MaxAge: signUpTTL, Sample: m.signUpContent(sample)},
+		{ID: mailSignUpKnown, Kind: mail.Transactional, Security: true, Title: "Sign-up with an address that has an account", Sample: m.signUpKnownContent()},
+		{ID: mailReset, Kind: mail.Transactional, Security: true, Title: "Password reset", MaxAge: resetTTL, Sample: m.resetContent(sample)},
+		{ID: mailPasswordChanged, Kind: mail.Transactional, Security: true, Title: "Notice: password changed", Sample: m.passwordChangedContent()},
+		{ID: mailEmailChange, Kind: mail.Transactional, Security: true, Title: "Confirm a new address", MaxAge: emailTTL, Sample: m.emailChangeContent(sample)},
+		{ID: mailEmailChanged, Kind: mail.Transactional, Security: true, Title: "Notice: address changed", Sample: m.emailChangedContent()},
+		{ID: mailNotice, Kind: mail.Transactional, Security: true, Title: "Security notice", Sample: m.noticeContent("A passkey was added", "The passkey \"Phone\" can sign in to your account now.")},
+		{ID: mailLink, Kind: mail.Transactional, Security: true, Title: "Link to sign in", MaxAge: linkTTL, Sample: m.linkContent(sample)},
+		{ID: mailNewDevice, Kind: mail.Transactional, Security: true, Title: "Notice: new device", Sample: m.newDeviceContent(sampleUnusual)},
+		{ID: mailUnusual, Kind: mail.Transactional, Security: true, Title: "Notice: unusual sign-in", Sample: m.unusualContent(sampleUnusual)},
+		{ID: mailOwner, Kind: mail.Transactional, Security: true, Title: "Notice to owners: unusual sign-in of a member", Sample: m.ownerContent("Acme", sampleUnusual)},
+		{ID: mailCode, Kind: mail.Transactional, Security: true, Title: "Code to confirm that it is you", MaxAge: 10 * time.Minute, Sample: m.codeContent("12345678", 10*time.Minute)},
 	}
 }
 
