@@ -241,6 +241,7 @@ func (m *Module) answerInvitation(w http.ResponseWriter, r *http.Request, text s
 
 type memberView struct {
 	Person Person
+	Factor bool
 	Form   ui.Form
 	Remove string
 	Offer  string // where the ownership can be offered; empty: not to this member, or not by this person
@@ -272,7 +273,10 @@ func (m *Module) memberView(a httpx.Actor, p Person, role string, apps []string)
 	return v
 }
 
-func (m *Module) renderMember(w http.ResponseWriter, r *http.Request, status int, v memberView) error {
+func (m *Module) renderMember(w http.ResponseWriter, r *http.Request, status int, v memberView) (err error) {
+	if v.Factor, err = m.hasFactor(r.Context(), v.Person.AccountID); err != nil {
+		return err
+	}
 	href := membersHref(httpx.ActorOf(r.Context()).WorkspaceID)
 	return m.pages.Render(w, r, status, "member", ui.Page{Title: v.Person.DisplayName(), App: "settings", Section: href,
 		Crumbs: []ui.Crumb{{Label: "Members", Href: href}}, Body: v})
