@@ -223,5 +223,9 @@ func (m *Module) EndAllLogins(ctx context.Context, by httpx.Actor) error {
 // endAll ends an account's logins, all but one (empty: all).
 func (m *Module) endAll(ctx context.Context, tx *db.Tx, account kernel.AccountID, but kernel.ID) (int64, error) {
 	m.loginsChanged(tx, account)
+	// Whoever gave the first factor before and waits with the second has to begin again.
+	if _, err := tx.Exec(ctx, `DELETE FROM identity_flows WHERE account_id = $1 AND kind = $2`, account, FlowSecond); err != nil {
+		return 0, err
+	}
 	return tx.Exec(ctx, `DELETE FROM logins WHERE account_id = $1 AND id <> $2`, account, but)
 }
