@@ -26,11 +26,13 @@
 //
 // # What leaves the program
 //
-// Payloads are redacted before they enter the buffer: values of well-known keys
-// (password, token, ...), and card numbers, bearer tokens, JWTs, private keys
-// and URL credentials inside any text. [Redaction] changes the rules,
-// [PayloadPolicy] leaves out values or whole payloads. Numbers are copied digit
-// by digit and never pass through a float64.
+// Payloads are redacted before they enter the buffer, by the rules of the
+// server: values of well-known keys (password, token, ...), also where a text
+// has them as password=... or "token": "...", and card numbers, bearer tokens,
+// JWTs, keys of well-known services, private keys and URL credentials wherever
+// they stand. [Redaction] changes the rules, [PayloadPolicy] leaves out values
+// or whole payloads. Numbers, but for those of cards, are copied digit by digit
+// and never pass through a float64.
 package kept
 
 // Version names this release of the SDK; the server sees it as "kept-go/<Version>".

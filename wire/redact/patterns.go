@@ -1,214 +1,243 @@
 package redact
 
-import "bytes"
-
-// Lengths below which a text cannot hold a secret of a known form.
-const (
-	minSecret = 7
-	minCard   = 13
-	maxCard   = 19
+import (
+	"bytes"
+	"encoding/base64"
 )
 
-// span is a half-open range of bytes to take out.
-type span struct{ from, to int }
-
-// Classes of bytes. A text is first read once for its classes, and only the patterns that could be in it are tried.
-const (
-	digit = 1 << iota
-	wordy // letters and digits and - _ of tokens
-	at
-	colon
-	dash
-	dot
-	blank
-)
-
-var class = func() (t [256]byte) {
-	for c := range t {
-		switch {
-		case c >= '0' && c <= '9':
-			t[c] = digit | wordy
-		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_':
-			t[c] = wordy
-		}
+// value finds the value of a secret key that ends at i, in any of the forms in which programs print them. auth says that
+// the key is that of an HTTP header with a scheme.
+//
+//	password=hunter2   --token="a b"   authorization: Bearer abc123   "password":"x"   \"ssn\": 123   'secret' => 'x'
+func value(out []span, s []byte, i int, auth bool) []span {
+	quoted := class[s[i]] == quote
+	if quoted {
+		i = skipQuote(s, i)
 	}
-	t['-'] = dash | wordy
-	t['@'], t[':'], t['.'], t[' '] = at, colon, dot, blank
-	return t
-}()
-
-// find lists what to take out of a text, in order and without overlaps.
-func (r *Rules) find(s []byte) []span {
-	var seen byte
-	digits := 0
-	for _, c := range s {
-		k := class[c]
-		seen |= k
-		digits += int(k & digit)
+	spaced := skipBlanks(s, i)
+	if spaced == len(s) {
+		return out
 	}
-	var out []span
-	if digits >= minCard {
-		out = cards(out, s)
+	switch {
+	case !quoted && s[i] == '=' && (i+1 == len(s) || s[i+1] != '>'):
+		return assigned(out, s, i+1)
+	case s[spaced] == ':' || quoted && s[spaced] == '=':
+		i = skipBlanks(s, spaced+1)
+	case s[spaced] == '=':
+		i = spaced + 1
+	default:
+		return out
 	}
-	if len(s) >= 24 {
-		if seen&dot != 0 {
-			out = prefixed(out, s, "eyJ", 24) // JSON Web Token, RFC 7519: base64url of {"
-		}
-		if seen&blank != 0 {
-			out = afterWord(out, s, "bearer ")
-			out = afterWord(out, s, "basic ")
-		}
-		if seen&dash != 0 {
-			out = privateKeys(out, s)
-		}
-		for _, prefix := range keyPrefixes {
-			out = prefixed(out, s, prefix, 20)
-		}
+	if i < len(s) && s[i] == '>' {
+		i = skipBlanks(s, i+1)
 	}
-	if seen&at != 0 {
-		if seen&colon != 0 {
-			out = userinfo(out, s)
-		}
-		if r.Emails {
-			out = emails(out, s)
-		}
+	if i < len(s) && class[s[i]] == quote {
+		return inQuotes(out, s, i, quoted)
 	}
-	return tidy(out)
+	if quoted {
+		return number(out, s, i)
+	}
+	return header(out, s, i, auth)
 }
 
-// keyPrefixes begin the API keys of services that are often found in payloads, and our own.
-var keyPrefixes = []string{"sk_live_", "rk_live_", "ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "kept_"}
-
-// tidy sorts spans and joins those that overlap. There are few.
-func tidy(spans []span) []span {
-	for i := 1; i < len(spans); i++ {
-		for j := i; j > 0 && spans[j].from < spans[j-1].from; j-- {
-			spans[j], spans[j-1] = spans[j-1], spans[j]
-		}
+func skipBlanks(s []byte, i int) int {
+	for i < len(s) && (class[s[i]] == blank || s[i] == '\n' || s[i] == '\r') {
+		i++
 	}
-	out := spans[:0]
-	for _, s := range spans {
-		if n := len(out); n > 0 && s.from < out[n-1].to {
-			out[n-1].to = max(out[n-1].to, s.to)
-			continue
+	return i
+}
+
+// skipQuote steps over a quote, which is escaped in JSON within a JSON string.
+func skipQuote(s []byte, i int) int {
+	for i < len(s) && s[i] == '\\' {
+		i++
+	}
+	if i < len(s) && (s[i] == '"' || s[i] == '\'') {
+		i++
+	}
+	return i
+}
+
+// assigned takes out what stands behind "key=": in quotes, or up to a blank or what parts parameters.
+func assigned(out []span, s []byte, from int) []span {
+	i := from
+	for i < len(s) && (s[i] == '"' || s[i] == '\'') {
+		end := bytes.IndexByte(s[i+1:], s[i])
+		if end < 0 {
+			return append(out, span{from, len(s)})
 		}
-		out = append(out, s)
+		i += end + 2
+	}
+	for i < len(s) && s[i] > ' ' && bytes.IndexByte([]byte("&;\"'\\<>"), s[i]) < 0 {
+		i++
+	}
+	if i > from {
+		out = append(out, span{from, i})
 	}
 	return out
 }
 
-// cards finds payment card numbers: 13 to 19 digits, perhaps in groups set apart by blanks or dashes, whose check digit
-// is right (ISO/IEC 7812-1, annex B).
-func cards(out []span, s []byte) []span {
-	for i := 0; i < len(s); i++ {
-		if class[s[i]]&digit == 0 || i > 0 && class[s[i-1]]&wordy != 0 {
-			continue
+// inQuotes takes out the inside of the quotes that begin at i. A key without quotes may be a word of a sentence, as in
+// "unexpected token: '}'", so there the inside must be longer.
+func inQuotes(out []span, s []byte, i int, keyQuoted bool) []span {
+	from := skipQuote(s, i)
+	mark, escapes := s[from-1], from-1-i
+	if mark == '\\' {
+		return out
+	}
+	for to := from; ; to++ {
+		end := bytes.IndexByte(s[to:], mark)
+		if end < 0 {
+			to = len(s)
+		} else {
+			to += end
 		}
-		j, n := i, 0
-		for j < len(s) && (class[s[j]]&digit != 0 || (s[j] == ' ' || s[j] == '-') && j+1 < len(s) && class[s[j+1]]&digit != 0) {
-			n += int(class[s[j]] & digit)
-			j++
+		slashes := 0
+		for to-slashes > from && s[to-slashes-1] == '\\' {
+			slashes++
 		}
-		if n >= minCard && n <= maxCard && (j == len(s) || class[s[j]]&wordy == 0) && isCard(s[i:j]) {
-			out = append(out, span{i, j})
+		if to < len(s) && slashes > escapes {
+			continue // a quote within the value
 		}
-		i = j
+		if to-slashes > from && (keyQuoted || to-slashes-from >= 4) {
+			out = append(out, span{from, to - slashes})
+		}
+		return out
+	}
+}
+
+// number takes out a bare value behind a quoted key.
+func number(out []span, s []byte, from int) []span {
+	i := from
+	for i < len(s) && (class[s[i]]&wordy != 0 || s[i] == '.' || s[i] == '+') {
+		i++
+	}
+	if i > from && string(s[from:i]) != "null" {
+		out = append(out, span{from, i})
 	}
 	return out
 }
 
-// isCard checks the length, the first digit that card schemes use (2 to 6) and the Luhn check digit.
-func isCard(s []byte) bool {
-	if s[0] < '2' || s[0] > '6' {
+// header takes out a token, as in "token: abc123", and behind "authorization:" also its scheme.
+func header(out []span, s []byte, from int, auth bool) []span {
+	end := tokenEnd(s, from)
+	if next := skipBlanks(s, end); auth && end > from && next > end {
+		to := tokenEnd(s, next)
+		if isTokenLike(s[next:to]) || to > next && foldEqual(s[from:end], "basic") {
+			return append(out, span{from, to})
+		}
+	}
+	if isTokenLike(s[from:end]) {
+		out = append(out, span{from, end})
+	}
+	return out
+}
+
+// tokenEnd is the end of the run of bytes that tokens are made of (RFC 6750, 2.1).
+func tokenEnd(s []byte, i int) int {
+	for i < len(s) && (class[s[i]]&(wordy|dot|equals) != 0 || s[i] == '+' || s[i] == '/' || s[i] == '~') {
+		i++
+	}
+	return i
+}
+
+// isTokenLike tells a token from a word ("bearer certificates", "authorization: denied"): it has a digit or is long.
+func isTokenLike(s []byte) bool {
+	if len(s) >= 16 {
+		return true
+	}
+	if len(s) < 5 {
 		return false
 	}
-	sum, n := 0, 0
-	for i := len(s) - 1; i >= 0; i-- {
-		c := s[i]
-		if c == ' ' || c == '-' {
-			continue
+	for _, c := range s {
+		if class[c]&digit != 0 {
+			return true
 		}
-		if c < '0' || c > '9' {
-			return false
-		}
-		d := int(c - '0')
-		if n%2 == 1 {
-			if d *= 2; d > 9 {
-				d -= 9
-			}
-		}
-		sum += d
-		n++
 	}
-	return n >= minCard && n <= maxCard && sum%10 == 0
+	return false
 }
 
-// prefixed finds tokens that begin with a known prefix at the beginning of a word and are at least least bytes long.
-func prefixed(out []span, s []byte, prefix string, least int) []span {
-	for from := 0; ; {
-		i := bytes.Index(s[from:], []byte(prefix))
-		if i < 0 {
-			return out
-		}
-		i += from
-		j := i
-		for j < len(s) && (class[s[j]]&wordy != 0 || s[j] == '.') {
-			j++
-		}
-		if j-i >= least && (i == 0 || class[s[i-1]]&wordy == 0) {
-			out = append(out, span{i, j})
-		}
-		from = max(j, i+len(prefix))
-	}
-}
-
-// afterWord finds what follows an authentication scheme's name.
-func afterWord(out []span, s []byte, word string) []span {
-	for i := 0; i+len(word)+8 <= len(s); i++ {
-		if s[i]|0x20 != word[0] || !equalFold(s[i:i+len(word)], word) {
-			continue
-		}
-		from := i + len(word)
-		j := from
-		for j < len(s) && (class[s[j]]&wordy != 0 || s[j] == '.' || s[j] == '=' || s[j] == '+' || s[j] == '/' || s[j] == '~') {
-			j++
-		}
-		if j-from >= 8 {
-			out = append(out, span{from, j})
-		}
-		i = j
+func bearer(out []span, s []byte, i int) []span {
+	from := skipBlanks(s, i)
+	if to := tokenEnd(s, from); isTokenLike(s[from:to]) {
+		out = append(out, span{from, to})
 	}
 	return out
 }
 
-func equalFold(s []byte, word string) bool {
-	for i := range s {
-		if s[i]|0x20 != word[i]|0x20 {
+// basic finds credentials of HTTP's Basic scheme (RFC 7617), which are told from words by what they decode to.
+func basic(out []span, s []byte, i int) []span {
+	from := skipBlanks(s, i)
+	to := tokenEnd(s, from)
+	text := bytes.TrimRight(s[from:to], "=")
+	plain, err := base64.RawStdEncoding.AppendDecode(nil, text)
+	if err == nil && bytes.IndexByte(plain, ':') >= 0 {
+		out = append(out, span{from, to})
+	}
+	return out
+}
+
+// dotted finds tokens of several parts that begin in the word s[from:to], behind which is a dot: JSON Web Tokens (RFC
+// 7519), which begin with the base64 of {", and SendGrid's keys.
+func dotted(out []span, s []byte, from, to int) []span {
+	i := bytes.Index(s[from:to], []byte("eyJ"))
+	switch {
+	case i >= 0 && to-from-i >= 7:
+		end := to
+		for end < len(s) && class[s[end]]&(wordy|dot) != 0 {
+			end++
+		}
+		return append(out, span{from + i, end})
+	case bytes.HasSuffix(s[from:to], []byte("SG")) && (to-from == 2 || s[to-3] == '-'):
+		first := wordEnd(s, to+1)
+		if first-to-1 < 16 || first == len(s) || s[first] != '.' {
+			return out
+		}
+		if second := wordEnd(s, first+1); second-first-1 >= 16 {
+			out = append(out, span{to - 2, second})
+		}
+	}
+	return out
+}
+
+func wordEnd(s []byte, i int) int {
+	for i < len(s) && class[s[i]]&wordy != 0 {
+		i++
+	}
+	return i
+}
+
+// privateKey finds the PEM block (RFC 7468) that begins at i if it holds a private key: up to its end or the text's.
+func privateKey(out []span, s []byte, i int) []span {
+	const begin, end, dashes = "-----BEGIN ", "-----END ", "-----"
+	label, rest, _ := bytes.Cut(s[i+len(begin):], []byte(dashes))
+	if !isPrivate(label) {
+		return out
+	}
+	for to := len(s) - len(rest); ; {
+		next := bytes.Index(s[to:], []byte(end))
+		if next < 0 {
+			return append(out, span{i, len(s)})
+		}
+		to += next + len(end)
+		label, _, closed := bytes.Cut(s[to:], []byte(dashes))
+		if closed && isPrivate(label) {
+			return append(out, span{i, to + len(label) + len(dashes)})
+		}
+	}
+}
+
+// isPrivate tells whether a PEM label is that of a private key.
+func isPrivate(label []byte) bool {
+	for _, c := range label {
+		if !isUpper(c) && c != ' ' && class[c]&digit == 0 {
 			return false
 		}
 	}
-	return true
+	return bytes.HasSuffix(bytes.TrimSuffix(label, []byte(" BLOCK")), []byte("PRIVATE KEY"))
 }
 
-// privateKeys finds PEM blocks (RFC 7468) that hold a private key, up to their end or the text's.
-func privateKeys(out []span, s []byte) []span {
-	const end = "PRIVATE KEY-----"
-	i := bytes.Index(s, []byte("-----BEGIN "))
-	if i < 0 {
-		return out
-	}
-	begin := bytes.Index(s[i:], []byte(end))
-	if begin < 0 {
-		return out
-	}
-	to := len(s)
-	if j := bytes.Index(s[i+begin+len(end):], []byte(end)); j >= 0 {
-		to = i + begin + len(end) + j + len(end)
-	}
-	return append(out, span{i, to})
-}
-
-// userinfo finds the password of a URL (RFC 3986, 3.2.1).
+// userinfo finds user and password of a URL (RFC 3986, 3.2.1). A user alone may be a token.
 func userinfo(out []span, s []byte) []span {
 	for from := 0; ; {
 		i := bytes.Index(s[from:], []byte("://"))
@@ -217,24 +246,24 @@ func userinfo(out []span, s []byte) []span {
 		}
 		i += from + 3
 		from = i
-		password := 0
-		for j := i; j < len(s) && s[j] > ' ' && s[j] != '/' && s[j] != '?' && s[j] != '#' && s[j] != '"'; j++ {
-			if s[j] == ':' && password == 0 {
-				password = j + 1
+		if i == 3 || class[s[i-4]]&wordy == 0 {
+			continue // no scheme
+		}
+		last := i
+		for j := i; j < len(s) && s[j] > ' ' && bytes.IndexByte([]byte(`/?#"'<>`), s[j]) < 0; j++ {
+			if s[j] == '@' {
+				last = j
 			}
-			if s[j] == '@' && password > 0 {
-				if j > password {
-					out = append(out, span{password, j})
-				}
-				break
-			}
+		}
+		if last > i {
+			out = append(out, span{i, last})
 		}
 	}
 }
 
 // emails finds addresses: a word with a dot behind an @.
 func emails(out []span, s []byte) []span {
-	part := func(c byte) bool { return class[c]&wordy != 0 || c == '.' || c == '+' || c >= 0x80 }
+	part := func(c byte) bool { return class[c]&(wordy|dot) != 0 || c == '+' || c >= 0x80 }
 	for i := 1; i+3 < len(s); i++ {
 		if s[i] != '@' || !part(s[i-1]) {
 			continue

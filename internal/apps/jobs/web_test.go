@@ -311,7 +311,7 @@ func (w *world) post(t *testing.T, path string, form url.Values) (int, string) {
 func TestSettingsPage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	wants(t, w.page(t, "/jobs/settings"), "What would be stored", "taro.yamada@example.com", "9007199254740993", "string(14)", "card [REDACTED]")
+	wants(t, w.page(t, "/jobs/settings"), "What would be stored", "taro.yamada@example.com", "9007199254740993", "string", "card [REDACTED]")
 	status, body := w.post(t, "/jobs/settings", url.Values{"payloads": {"keys"}, "keys": {" iban \r\ncents, Note\n\n"}, "emails": {"on"}})
 	if status != http.StatusOK || !strings.Contains(body, "It holds for what arrives from now on") {
 		t.Fatalf("saving answers %d", status)
