@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/bus"
 	"github.com/kept-dev/kept/internal/platform/db"
@@ -100,7 +101,7 @@ func newWorldAt(t testing.TB, now time.Time) *world {
 
 func (w *world) listen(t testing.TB, shell *ui.UI) string {
 	t.Helper()
-	mux, err := httpx.NewMux(httpx.Config{Auth: person{w}, Logger: slog.New(slog.DiscardHandler), Limiter: httpx.NewLimiter(map[httpx.RateClass]httpx.Limit{}, nil),
+	mux, err := httpx.NewMux(httpx.Config{Auth: person{w}, Allows: workspace.Allows, Logger: slog.New(slog.DiscardHandler), Limiter: httpx.NewLimiter(map[httpx.RateClass]httpx.Limit{}, nil),
 		ErrorPage: func(rw http.ResponseWriter, r *http.Request, status int, e *kernel.Error, _ string) {
 			if err := shell.Error(rw, r, ui.ErrorView{Status: status, Text: e.Safe}); err != nil {
 				t.Error(err)
