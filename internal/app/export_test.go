@@ -5,11 +5,15 @@ import (
 
 	"github.com/kept-dev/kept/internal/core/access"
 	"github.com/kept-dev/kept/internal/core/mail"
+	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 )
 
 // Access makes keys and tokens for tests.
 func (a *App) Access() *access.Module { return a.core.access }
+
+// Workspaces invites for tests.
+func (a *App) Workspaces() *workspace.Module { return a.core.workspaces }
 
 // Mail sends what is due.
 func (a *App) Mail() *mail.Module { return a.core.mail }

@@ -25,7 +25,7 @@ const pathLog = "/w/{ws}/settings/api-log"
 func (m *Module) Routes() []httpx.Route {
 	return []httpx.Route{
 		{Method: "GET", Path: pathLog, Handler: m.page, Access: httpx.Member, Needs: httpx.MayAudit, Rate: httpx.RatePage},
-		{Method: "GET", Path: pathLog + ".json", Handler: m.download, Access: httpx.Member, Needs: httpx.MayAudit, Rate: httpx.RatePage, Timeout: -1},
+		{Method: "GET", Path: pathLog + ".json", Handler: m.download, Access: httpx.Member, Needs: httpx.MayAudit, StepUp: true, Rate: httpx.RatePage, Timeout: -1},
 	}
 }
 

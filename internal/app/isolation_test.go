@@ -1,0 +1,179 @@
+package app_test
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kept-dev/kept/internal/app"
+	"github.com/kept-dev/kept/internal/core/access"
+	"github.com/kept-dev/kept/internal/core/audit"
+	"github.com/kept-dev/kept/internal/core/workspace"
+	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/httpx"
+	"github.com/kept-dev/kept/internal/testkit"
+)
+
+// belongings are things of a person and of his workspace, by the routes that take their ids.
+type belongings map[string]string
+
+// routeOf finds the thing whose route a path belongs to.
+func (b belongings) of(path string) (id string, ok bool) {
+	for prefix, id := range b {
+		if strings.HasPrefix(path, prefix) {
+			return id, true
+		}
+	}
+	return "", false
+}
+
+// belong gives a person one of everything.
+func belong(t *testing.T, a *testkit.App, p *testkit.Person) belongings {
+	t.Helper()
+	ctx, ws, now := t.Context(), p.WorkspaceID, kernel.Micros(a.Clock.Now())
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	key, _, err := a.Access().CreateKey(ctx, audit.System, ws, access.NewKey{Name: "theirs", Scopes: []string{access.ScopeRead}})
+	must(err)
+	token, _, err := a.Access().CreateToken(ctx, httpx.Actor{AccountID: p.AccountID, Email: p.Email},
+		access.NewToken{Name: "theirs", WorkspaceID: ws, Scopes: []string{access.ScopeRead}, Lives: time.Hour})
+	must(err)
+	invitation, err := a.Workspaces().Invite(ctx, audit.System, ws, workspace.Invitation{Email: "guest-" + p.Email, Role: workspace.RoleMember})
+	must(err)
+	var login string
+	must(a.Control().QueryRow(ctx, `SELECT max(id) FROM logins WHERE account_id = $1`, p.AccountID).Scan(&login))
+	made := func() string { return string(kernel.NewID(a.Clock.Now())) }
+	passkey, provider := made(), made()
+	exec(t, a, `INSERT INTO passkeys (id, account_id, credential_id, public_key, name, aaguid, transports, flags, sign_count, created_at, last_used_at)
+		VALUES ($1, $2, $3, $3, 'theirs', $3, '', 0, 0, $4, 0)`, passkey, p.AccountID, []byte(passkey), now)
+	exec(t, a, `INSERT INTO linked_providers (id, account_id, provider, issuer, subject, email, sealed_at, sealed_until, created_at, last_used_at)
+		VALUES ($1, $2, 'work', 'https://id.example', $1, '', 0, 0, $3, $3)`, provider, p.AccountID, now)
+	scim := keyWith(t, a, ws, access.ScopeSCIM)
+	group := provisioned(t, p, scim, "Groups", map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:Group"}, "displayName": "theirs"})
+	user := provisioned(t, p, scim, "Users", map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User"},
+		"userName": "user-" + p.Email, "emails": []map[string]any{{"value": "user-" + p.Email, "primary": true}}, "active": true})
+	p.JSON("POST", "/api/v1/events", p.APIKey, map[string]any{"events": []map[string]any{{"jobId": "secret-job", "jobName": "n", "queue": "theirs",
+		"event": "completed", "timestamp": a.Clock.Now().UnixMilli()}}}).Want(200)
+	const settings = "/w/{ws}/settings"
+	return belongings{
+		settings + "/api-keys/{id}": string(key.ID), settings + "/api-keys/tokens/{id}": string(token.ID), "/account/tokens/{id}": string(token.ID),
+		settings + "/invitations/{id}": string(invitation.ID), settings + "/members/{account}": string(p.AccountID),
+		"/account/logins/{id}": login, "/account/passkeys/{id}": passkey, "/account/providers/{id}": provider,
+		settings + "/provisioning/groups/{id}": group, "/scim/v2/Groups/{id}": group, "/scim/v2/Users/{id}": user,
+		"/w/{ws}/jobs/{queue}/{id...}": "secret-job", "/api/v1/jobs/{queue}/{id...}": "secret-job",
+	}
+}
+
+// provisioned makes something as a directory does.
+func provisioned(t *testing.T, p *testkit.Person, key, kind string, body map[string]any) string {
+	t.Helper()
+	var made struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal([]byte(p.JSON("POST", "/scim/v2/"+kind, key, body).Want(201).Body), &made); err != nil || made.ID == "" {
+		t.Fatal("no id", err)
+	}
+	return made.ID
+}
+
+// notThings are wildcards that name no thing of anybody's.
+var notThings = []string{"/assets/", "/mailbox/", "/mail/", "/sign-in/with/{provider}", "/account/providers/{provider}", "/account/transfers/{ws}",
+	"/scim/v2/ResourceTypes/", "/scim/v2/Schemas/"}
+
+// TestIDsOfOthersAreNotFound asks every route that takes an id for a thing of another person's and another workspace's, with
+// all rights in one's own. The answer is that of something that does not exist, and nothing of the other's changes.
+func TestIDsOfOthersAreNotFound(t *testing.T) {
+	t.Parallel()
+	testkit.Each(t, func(t *testing.T, engine testkit.Option) {
+		a := testkit.Start(t, engine, testkit.With(app.WithMailbox()))
+		attacker, victim := a.SignedUp(t), a.SignedUp(t)
+		theirs := belong(t, a, victim)
+		scim := keyWith(t, a, attacker.WorkspaceID, access.ScopeSCIM)
+		before := stateOf(t, a, victim)
+		tried := 0
+		for _, r := range a.Mux().Table() {
+			rest := strings.ReplaceAll(r.Path, "{ws}", "")
+			if !strings.Contains(rest, "{") && !strings.HasSuffix(r.Path, "/transfers/{ws}") || r.Path == "/{$}" {
+				continue
+			}
+			id, ok := theirs.of(r.Path)
+			if !ok {
+				if !startsWithAny(r.Path, notThings) {
+					t.Errorf("%s %s takes an id that this test does not know: add it to belong", r.Method, r.Path)
+				}
+				continue
+			}
+			path := strings.ReplaceAll(r.Path, "{ws}", string(attacker.WorkspaceID))
+			path = strings.NewReplacer("{queue}", "theirs", "{id...}", id, "{id}", id, "{account}", id).Replace(path)
+			tried++
+			if res := knock(attacker, r, path, scim); res.Status != 404 {
+				t.Errorf("%s %s with somebody else's id: %d, want 404\n%.300s", r.Method, r.Path, res.Status, res.Body)
+			}
+		}
+		if tried < 20 {
+			t.Errorf("only %d routes were tried", tried)
+		}
+		if after := stateOf(t, a, victim); after != before {
+			t.Errorf("something of the other's changed:\n%s\n%s", before, after)
+		}
+	})
+}
+
+// knock asks with whatever the route wants to see.
+func knock(attacker *testkit.Person, r httpx.Route, path, scim string) *testkit.Response {
+	switch {
+	case strings.HasPrefix(path, "/scim/"):
+		body := map[string]any{"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:PatchOp"}, "userName": "x@example.com", "displayName": "x",
+			"Operations": []map[string]any{{"op": "replace", "path": "active", "value": false}}}
+		if r.Method == "GET" || r.Method == "DELETE" {
+			return attacker.JSON(r.Method, path, scim, nil)
+		}
+		return attacker.JSON(r.Method, path, scim, body)
+	case r.Access == httpx.APIKey:
+		return attacker.JSON(r.Method, path, attacker.APIKey, nil)
+	case r.Method == "GET":
+		return attacker.Get(path)
+	}
+	return attacker.PostForm(path, url.Values{"name": {"taken over"}, "role": {"viewer"}, "overlap": {"0"}})
+}
+
+func startsWithAny(path string, prefixes []string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(path, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// stateOf sums up what there is of a person and his workspace.
+func stateOf(t *testing.T, a *testkit.App, p *testkit.Person) (out string) {
+	t.Helper()
+	for _, question := range []string{
+		`SELECT count(*) FROM api_keys WHERE workspace_id = $1 AND revoked_at = 0 AND $2 <> ''`,
+		`SELECT count(*) FROM invitations WHERE workspace_id = $1 AND $2 <> ''`,
+		`SELECT count(*) FROM memberships WHERE workspace_id = $1 AND account_id = $2 AND role = 'owner'`,
+		`SELECT count(*) FROM scim_groups WHERE workspace_id = $1 AND display_name = 'theirs' AND $2 <> ''`,
+		`SELECT count(*) FROM scim_users WHERE workspace_id = $1 AND active = 1 AND $2 <> ''`,
+		`SELECT count(*) FROM personal_tokens WHERE workspace_id = $1 AND account_id = $2 AND revoked_at = 0`,
+		`SELECT count(*) FROM logins WHERE $1 <> '' AND account_id = $2`,
+		`SELECT count(*) FROM passkeys WHERE $1 <> '' AND account_id = $2 AND name = 'theirs'`,
+		`SELECT count(*) FROM linked_providers WHERE $1 <> '' AND account_id = $2`,
+	} {
+		var n int
+		if err := a.Control().QueryRow(t.Context(), question, p.WorkspaceID, p.AccountID).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		out += string(rune('0'+n)) + " "
+		if n == 0 {
+			t.Errorf("nothing for %s", question)
+		}
+	}
+	return out
+}
