@@ -89,7 +89,7 @@ func (a *App) buildPrivacy() {
 		DB: a.control, UI: a.ui, Clock: a.clock, Logger: a.logger, Version: Version(),
 		Sources: privacy.Sources{
 			Databases: a.Databases(), Collections: a.Collections, Workspaces: c.workspaces, Plans: a.plans(),
-			Routes: routeTable{a}, Audit: c.audit, Mail: c.mail, Payloads: payloads{a}, Keys: a.keys, Facts: a.facts(),
+			Routes: routeTable{a}, Audit: c.audit, Mail: c.mail, Payloads: payloads{a}, Keys: a.keys, Ages: c.identity, Facts: a.facts(),
 		},
 	})
 	const everyNight, atThree = 24 * time.Hour, 3 * time.Hour

@@ -1,7 +1,6 @@
 package privacy
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -93,7 +92,8 @@ const shownKeyLength = 20
 
 var hexHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// checkKeys (SEC-3) wants API keys to be stored as hashes, and no column of their table to hold a whole key.
+// checkKeys (SEC-3) wants API keys and people's tokens to be stored as hashes, and no column of their tables to hold a
+// whole one.
 func checkKeys(ctx context.Context, in *Inspection) (Result, error) {
 	var f finding
 	columns, err := in.columns(ctx, func(c Collection, _ Field) bool {
@@ -118,7 +118,7 @@ func checkKeys(ctx context.Context, in *Inspection) (Result, error) {
 					f.count("not_hashed", 1)
 				}
 			}
-			if bytes.HasPrefix(value, []byte(apiKeyPrefix)) && (hash || len(value) > shownKeyLength) {
+			if tokenIn(value) && (hash || len(value) > shownKeyLength) {
 				f.count("in_the_clear", 1)
 			}
 		})
@@ -217,8 +217,12 @@ func checkAudit(ctx context.Context, in *Inspection) (Result, error) {
 	return f.result("Something changes without an audit event, or the audit log was tampered with."), nil
 }
 
-// checkIsolation (SEC-8) wants every route with a workspace in its path to ask for membership.
-func checkIsolation(_ context.Context, in *Inspection) (Result, error) {
+// roles are what a membership may say.
+var roles = []string{"owner", "admin", "member", "viewer", "billing"}
+
+// checkIsolation (SEC-8) wants every route with a workspace in its path to ask for membership, every one that people with
+// a role use to say what the role must allow, and every membership to have a role that there is.
+func checkIsolation(ctx context.Context, in *Inspection) (Result, error) {
 	var f finding
 	routes, err := in.routes()
 	if err != nil {
@@ -229,10 +233,37 @@ func checkIsolation(_ context.Context, in *Inspection) (Result, error) {
 		switch {
 		case r.Access == "":
 			f.bad("%s does not say who may use it", routeName(r))
+		case (r.Access == httpx.Member || r.Access == httpx.APIKey) && r.Needs == "":
+			f.bad("%s does not say what a role must allow", routeName(r))
 		case !strings.Contains(r.Path, "{ws}"):
+		case r.Access == httpx.SignedIn && strings.HasPrefix(r.Path, "/account/"):
+			f.count("routes_of_what_was_offered_to_a_person", 1) // who need not be a member yet
 		case !slices.Contains([]httpx.Access{httpx.Member, httpx.APIKey, httpx.Handled}, r.Access):
 			f.bad("%s is about a workspace and does not ask for membership", routeName(r))
 		}
+		if r.Access == httpx.Member {
+			f.count(fmt.Sprintf("routes_that_need_%s", r.Needs), 1)
+		}
 	}
-	return f.result("A route lets somebody in without asking who it is."), nil
+	columns, err := in.columns(ctx, func(c Collection, f Field) bool { return c.Name == "memberships" && f.Name == "role" })
+	if err != nil {
+		return Result{}, err
+	}
+	for _, column := range columns {
+		unknown := int64(0)
+		err := column.each(ctx, "", func(value []byte) {
+			f.count("memberships", 1)
+			if !slices.Contains(roles, string(value)) {
+				unknown++
+			}
+		})
+		if err != nil {
+			return Result{}, err
+		}
+		if unknown > 0 {
+			f.count("unknown_roles", unknown)
+			f.bad("%s holds roles that there are not", column)
+		}
+	}
+	return f.result("A route lets somebody in without asking who it is, or a membership has a role that means nothing."), nil
 }

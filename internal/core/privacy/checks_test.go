@@ -159,6 +159,42 @@ var checkCases = []checkCase{
 	{"SEC-1", "one salt for all", sql(`UPDATE accounts SET password_hash = replace(password_hash, 'c2FsdHNhbHRzYWx0c2Fs', 'b3RoZXJzYWx0c2FsdHNh')`), Broken},
 	{"SEC-1", "not a secret", editTable("accounts", func(c *Collection) { c.Fields[2].Category = Technical }), Broken},
 	{"SEC-1", "no accounts", drop("identity"), NotApplicable},
+	{"SEC-2", "secret in the clear", func(t *testing.T, w *world) {
+		w.exec(t, `UPDATE totp SET sealed = $1`, []byte("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXPJBSWY3DP"))
+	}, Broken},
+	{"SEC-2", "recovery code in the clear", func(t *testing.T, w *world) {
+		w.exec(t, `UPDATE recovery_codes SET code_hash = $1`, []byte("abcd-efgh-ijkl"))
+	}, Broken},
+	{"SEC-2", "passkey with its private key", func(t *testing.T, w *world) {
+		w.exec(t, `UPDATE passkeys SET public_key = $1`, coseKey(0x23, 0x40))
+	}, Broken},
+	{"SEC-2", "passkey that is no key", func(t *testing.T, w *world) { w.exec(t, `UPDATE passkeys SET public_key = $1`, make([]byte, 77)) }, Broken},
+	{"SEC-2", "passkey with a tail", func(t *testing.T, w *world) { w.exec(t, `UPDATE passkeys SET public_key = $1`, append(coseKey(), 0)) }, Broken},
+	{"SEC-2", "nothing stored", drop("identity"), NotApplicable},
+	{"SEC-3", "personal token in the clear", sql(`UPDATE api_keys SET shown = 'keptp_abcd1234efgh5678ijkl' WHERE id = 'a'`), Broken},
+	{"SEC-7", "an hour of access", sql(`UPDATE mobile_tokens SET access_until = created_at + 3600000000`), Broken},
+	{"SEC-7", "two refresh tokens that work", sql(`UPDATE mobile_tokens SET used_at = 0`), Broken},
+	{"SEC-7", "two sign-ins", func(t *testing.T, w *world) {
+		w.exec(t, `UPDATE mobile_tokens SET login_id = 'm' WHERE used_at = 0`)
+		w.exec(t, `UPDATE mobile_tokens SET used_at = 0`)
+	}, Kept},
+	{"SEC-7", "refresh token in the clear", func(t *testing.T, w *world) {
+		w.exec(t, `UPDATE mobile_tokens SET refresh_hash = $1 WHERE used_at = 0`, []byte("keptr_abcd1234efgh5678ijkl901234"))
+	}, Broken},
+	{"SEC-7", "nothing is what it should be", editTable("mobile_tokens", func(c *Collection) { c.Fields = c.Fields[1:2] }), Broken},
+	{"SEC-7", "no app", drop("identity"), NotApplicable},
+	{"SEC-8", "no permission named", route(httpx.Route{Method: "GET", Path: "/w/{ws}/x", Access: httpx.Member, Rate: httpx.RatePage}), Broken},
+	{"SEC-8", "key's route without a permission", route(httpx.Route{Method: "GET", Path: "/api/v1/x", Access: httpx.APIKey, Scope: "read", Rate: httpx.RatePage}), Broken},
+	{"SEC-8", "offered to a person", route(httpx.Route{Method: "GET", Path: "/account/transfers/{ws}", Access: httpx.SignedIn, Rate: httpx.RatePage}), Kept},
+	{"SEC-8", "role that there is not", sql(`UPDATE memberships SET role = 'root'`), Broken},
+	{"SEC-9", "somebody too young", func(_ *testing.T, w *world) { w.underage = 1 }, Broken},
+	{"SEC-9", "no app has a minimum", func(_ *testing.T, w *world) { w.minAge, w.underage = 0, 9 }, NotApplicable},
+	{"SEC-9", "no source", func(_ *testing.T, w *world) { w.sources.Ages = nil; w.build() }, Failed},
+	{"SEC-9", "source fails", func(_ *testing.T, w *world) { w.failing = context.DeadlineExceeded }, Failed},
+	{"RGT-6", "key without a proof", func(_ *testing.T, w *world) { w.routes[2].StepUp = false }, Broken},
+	{"RGT-6", "export without a proof", route(httpx.Route{Method: "POST", Path: "/account/export", Access: httpx.SignedIn, Rate: httpx.RateWrite, Audit: "export.request"}), Broken},
+	{"RGT-6", "something else without a proof", route(httpx.Route{Method: "POST", Path: "/account/name", Access: httpx.SignedIn, Rate: httpx.RateWrite, Audit: "account.rename"}), Kept},
+	{"RGT-6", "nothing of the kind", func(_ *testing.T, w *world) { w.routes = w.routes[:2] }, NotApplicable},
 	{"SEC-3", "key in the clear", sql(`UPDATE api_keys SET shown = 'kept_abcd1234efgh5678ijkl' WHERE id = 'a'`), Broken},
 	{"SEC-3", "hash is the key", func(t *testing.T, w *world) { w.exec(t, `UPDATE api_keys SET key_hash = $1`, []byte("kept_abcd1234")) }, Broken},
 	{"SEC-3", "short hash", func(t *testing.T, w *world) { w.exec(t, `UPDATE api_keys SET key_hash = $1`, []byte("0123")) }, Broken},
@@ -279,5 +315,18 @@ func FuzzLeaks(f *testing.F) {
 			t.Errorf("a password before %q is not seen", logged)
 		}
 		leaks(logged, secrets)
+	})
+}
+
+// FuzzPublicKey reads what a database may hold as a passkey: nothing breaks, and what is a key is no other thing as well.
+func FuzzPublicKey(f *testing.F) {
+	f.Add(coseKey())
+	f.Add(coseKey(0x23, 0x40))
+	f.Add([]byte{0xbf, 0xff})
+	f.Add([]byte{0xa1, 0x01, 0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, value []byte) {
+		if publicKeyOnly(value) && (publicKeyOnly(append(value, 0)) || publicKeyOnly(value[:len(value)-1])) {
+			t.Errorf("%x is a key with and without its last byte", value)
+		}
 	})
 }

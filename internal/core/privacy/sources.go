@@ -25,6 +25,7 @@ type Sources struct {
 	Mail       MailCatalogue
 	Payloads   PayloadPolicies // nil where the Jobs app is off
 	Keys       KeyShredder
+	Ages       Ages
 	Facts      Facts
 
 	// SweepEvery is how often the sweep runs: an item may be that much older than its limit. 0 is DefaultSweepEvery.

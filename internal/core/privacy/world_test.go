@@ -33,6 +33,8 @@ type world struct {
 	mail       []MailType
 	payloads   PayloadState
 	auditBad   int64
+	minAge     int
+	underage   int64
 	failing    error // what every source answers
 	shredded   []kernel.WorkspaceID
 }
@@ -50,6 +52,11 @@ CREATE TABLE api_keys (id TEXT_C NOT NULL PRIMARY KEY, workspace_id TEXT_C NOT N
 CREATE TABLE access_log (at INTEGER NOT NULL, path TEXT NOT NULL, ip TEXT NOT NULL) END_TABLE;
 CREATE TABLE audit_events (workspace_id TEXT_C NOT NULL, at INTEGER NOT NULL, action TEXT NOT NULL) END_TABLE;
 CREATE TABLE job_events (workspace_id TEXT_C NOT NULL, at INTEGER NOT NULL, queue TEXT NOT NULL, payload BYTES) END_TABLE;
+CREATE TABLE totp (account_id TEXT_C NOT NULL, sealed BYTES) END_TABLE;
+CREATE TABLE recovery_codes (account_id TEXT_C NOT NULL, code_hash BYTES NOT NULL) END_TABLE;
+CREATE TABLE passkeys (account_id TEXT_C NOT NULL, public_key BYTES NOT NULL) END_TABLE;
+CREATE TABLE mobile_tokens (refresh_hash BYTES NOT NULL, login_id TEXT_C NOT NULL, access_until INTEGER NOT NULL, used_at INTEGER NOT NULL, created_at INTEGER NOT NULL) END_TABLE;
+CREATE TABLE memberships (workspace_id TEXT_C NOT NULL, role TEXT NOT NULL) END_TABLE;
 CREATE TABLE invoices (workspace_id TEXT_C NOT NULL, at INTEGER NOT NULL, address TEXT NOT NULL) END_TABLE;
 `
 
@@ -59,13 +66,14 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	w := &world{db: d, now: worldStart, workspaces: []kernel.WorkspaceID{wsA, wsB}, plans: map[kernel.WorkspaceID]Plan{}}
 	w.routes = worldRoutes()
 	w.mail = []MailType{{Name: "password_reset"}, {Name: "newsletter", Marketing: true, OptIn: true}}
+	w.minAge = 16
 	w.payloads = PayloadState{Full: 1, KeysOnly: 1}
 	w.plans[wsA], _ = PlanNamed(PlanFree)
 	w.plans[wsB], _ = PlanNamed(PlanPro)
 	w.sources = Sources{
 		Databases:   []Database{{"control database", d}, {"jobs database", d}},
 		Collections: w.collections,
-		Workspaces:  w, Plans: w, Routes: w, Audit: w, Mail: w, Payloads: w, Keys: w,
+		Workspaces:  w, Plans: w, Routes: w, Audit: w, Mail: w, Payloads: w, Keys: w, Ages: w,
 		Facts: Facts{
 			Cookies:    []http.Cookie{{Name: httpx.SessionCookie, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: true}},
 			TLS:        TLSFact{Served: true, Public: true, Minimum: tls.VersionTLS12},
@@ -98,6 +106,14 @@ func (w *world) fill(t *testing.T) {
 	sum := sha256.Sum256([]byte("key"))
 	w.exec(t, `INSERT INTO api_keys VALUES ('a', $1, 'kept_abcd1234', $2)`, wsA, sum[:])
 	w.exec(t, `INSERT INTO api_keys VALUES ('b', $1, 'kept_efgh5678', $2)`, wsB, []byte(hex.EncodeToString(sum[:])))
+	w.exec(t, `INSERT INTO totp VALUES ('a', $1)`, sealed())
+	w.exec(t, `INSERT INTO totp VALUES ('b', NULL)`)
+	w.exec(t, `INSERT INTO recovery_codes VALUES ('a', $1)`, sum[:])
+	w.exec(t, `INSERT INTO passkeys VALUES ('a', $1)`, coseKey())
+	w.exec(t, `INSERT INTO mobile_tokens VALUES ($1, 'l', $2, $3, $4)`, sum[:], w.ago(time.Hour), w.ago(time.Hour), w.ago(70*time.Minute))
+	next := sha256.Sum256([]byte("next"))
+	w.exec(t, `INSERT INTO mobile_tokens VALUES ($1, 'l', $2, 0, $3)`, next[:], w.ago(50*time.Minute), w.ago(time.Hour))
+	w.exec(t, `INSERT INTO memberships VALUES ('elsewhere', 'owner')`)
 	w.logURL(t, "/jobs?queue=mail&q=keyboard")
 	w.logURL(t, "/reset/[redacted]")
 	w.logURL(t, "/sign-in?token=[redacted]&code=%5Bredacted%5D&api_key=[reda")
@@ -112,6 +128,14 @@ func (w *world) fill(t *testing.T) {
 
 // sealed is bytes that look as Tink's do.
 func sealed() []byte { return append([]byte{1, 9, 8, 7, 6}, make([]byte, 40)...) }
+
+// coseKey is a public key on P-256 as a passkey has it; more is put behind its coordinates.
+func coseKey(more ...byte) []byte {
+	key := []byte{0xa5 + byte(len(more)/2), 0x01, 0x02, 0x03, 0x26, 0x20, 0x01, 0x21, 0x58, 0x20}
+	key = append(key, make([]byte, 32)...)
+	key = append(key, 0x22, 0x58, 0x20)
+	return append(append(key, make([]byte, 32)...), more...)
+}
 
 func (w *world) ago(d time.Duration) int64 { return kernel.Micros(w.now.Add(-d)) }
 
@@ -148,7 +172,7 @@ func worldRoutes() []httpx.Route {
 	return []httpx.Route{
 		{Method: "GET", Path: "/healthz", Access: httpx.Localhost, Rate: httpx.RateNone},
 		{Method: "GET", Path: "/w/{ws}/jobs", Access: httpx.Member, Needs: httpx.MayView, Rate: httpx.RatePage},
-		{Method: "POST", Path: "/w/{ws}/keys", Access: httpx.Member, Needs: httpx.MayManage, Rate: httpx.RateWrite, Audit: "api_key.create"},
+		{Method: "POST", Path: "/w/{ws}/keys", Access: httpx.Member, Needs: httpx.MayManage, Rate: httpx.RateWrite, Audit: "api_key.create", StepUp: true},
 		{Method: "POST", Path: "/sign-in", Access: httpx.Public, Rate: httpx.RateAuth, Audit: "login.create"},
 		{Method: "GET", Path: "/reset/{token}", Access: httpx.Public, Rate: httpx.RateAuth, Secrets: []string{"token"}},
 		{Method: "POST", Path: "/api/v1/events", Access: httpx.APIKey, Needs: httpx.MayChange, Scope: "ingest", Rate: httpx.RateIngest, NoAudit: "counted"},
@@ -174,6 +198,12 @@ func (w *world) collections() []Collection {
 			Fields: []Field{{"id", Technical, ""}, {"workspace_id", Technical, ""}, {"shown", Technical, ""}, {"key_hash", Secret, ""}},
 		}, 0),
 		w.aged(logs, 90*day),
+		w.secrets("totp", "SEC-2", Field{"account_id", Technical, ""}, Field{"sealed", Secret, ""}),
+		w.secrets("recovery_codes", "SEC-2", Field{"account_id", Technical, ""}, Field{"code_hash", Secret, ""}),
+		w.secrets("passkeys", "SEC-2", Field{"account_id", Technical, ""}, Field{"public_key", Technical, ""}),
+		w.secrets("mobile_tokens", "SEC-7", Field{"refresh_hash", Secret, ""}, Field{"login_id", Technical, ""}, Field{"access_until", Technical, ""},
+			Field{"used_at", Technical, ""}, Field{"created_at", Technical, ""}),
+		w.secrets("memberships", "SEC-8", Field{"workspace_id", Technical, ""}, Field{"role", Settings, ""}),
 		w.owned("audit_events", Collection{
 			Module: "audit", Title: "Audit log", Subjects: "account holders", Where: "control database",
 			LegalBasis: "legitimate interest", Promises: []string{"RET-4"},
@@ -198,6 +228,12 @@ func (w *world) collections() []Collection {
 		out = append(w.module.Collections(), out...)
 	}
 	return out
+}
+
+// secrets declares a table of how people sign in.
+func (w *world) secrets(table, promise string, fields ...Field) Collection {
+	return Collection{Name: table, Module: "identity", Title: table, Subjects: "account holders", Where: "control database", LegalBasis: "contract",
+		Promises: []string{promise}, Fields: fields, NoExport: "belongs to a person", NoErase: "goes with the account"}
 }
 
 // owned completes a collection whose rows belong to workspaces. age 0: no limit of its own; -1: by plan.
@@ -268,8 +304,10 @@ func (w *world) WorkspaceIDs(context.Context) ([]kernel.WorkspaceID, error) {
 func (w *world) PlanOf(_ context.Context, ws kernel.WorkspaceID) (Plan, error) {
 	return w.plans[ws], w.failing
 }
-func (w *world) Table() []httpx.Route  { return w.routes }
-func (w *world) MailTypes() []MailType { return w.mail }
+func (w *world) Table() []httpx.Route                    { return w.routes }
+func (w *world) MinAge() int                             { return w.minAge }
+func (w *world) Underage(context.Context) (int64, error) { return w.underage, w.failing }
+func (w *world) MailTypes() []MailType                   { return w.mail }
 func (w *world) VerifyAudit(context.Context) (int64, int64, error) {
 	return 2, w.auditBad, w.failing
 }
