@@ -36,15 +36,15 @@ type Log struct {
 	stopped  chan struct{}
 	onAppend func(Appended)
 	inFlight atomic.Int64 // callers of Append
-	filters  *kernel.Cache[filterKey, []byte]
-	plain    *kernel.Cache[filterKey, *parts]
+	filters  *kernel.Cache[blockKey, []byte]
+	glances  *kernel.Cache[blockKey, *glance]
 }
 
 // New makes a log. Its onAppend is called after each commit, in the order of commits, and must be quick.
 func New(database *db.DB, keys Keys, packer *Packer, onAppend func(Appended)) *Log {
 	return &Log{db: database, keys: keys, packer: packer, requests: make(chan *request, queueLength),
 		built: make(chan []*block, 1), stopped: make(chan struct{}), onAppend: onAppend,
-		filters: kernel.NewCache[filterKey, []byte](filterBudget), plain: kernel.NewCache[filterKey, *parts](plainBudget)}
+		filters: kernel.NewCache[blockKey, []byte](filterBudget), glances: kernel.NewCache[blockKey, *glance](glanceBudget)}
 }
 
 // request is one caller of Append.

@@ -135,6 +135,7 @@ func (l *Log) Erase(ctx context.Context, ws kernel.WorkspaceID) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	defer l.forget(ws)
 	return n, l.db.Tx(ctx, func(tx *db.Tx) error {
 		for _, text := range []string{`DELETE FROM job_log WHERE workspace_id = $1`, `DELETE FROM job_streams WHERE workspace_id = $1`} {
 			if _, err := tx.Exec(ctx, text, ws); err != nil {

@@ -173,12 +173,14 @@ func find(t *testing.T, l *Log, text string) (ids []string) {
 	if !ok {
 		t.Fatalf("%q cannot be searched for", text)
 	}
-	err := l.Search(t.Context(), ws, n, 0, 1<<62, func(f Found) bool {
-		for _, m := range f.Matches {
+	s, err := l.Search(t.Context(), ws, n, 0, 1<<62)
+	for err == nil && s.More(0) {
+		var matches []Match
+		matches, err = s.Next(t.Context(), nil)
+		for _, m := range matches {
 			ids = append(ids, string(m.JobID))
 		}
-		return true
-	})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,7 +93,7 @@ type Whole struct {
 
 // ReadWhole reads the block that holds an offset; nil when it has expired.
 func (l *Log) ReadWhole(ctx context.Context, ws kernel.WorkspaceID, offset int64) (*Whole, error) {
-	s, err := l.readSealed(ctx, ws, offset)
+	s, err := l.readSealed(ctx, ws, offset, true)
 	if err != nil || s == nil {
 		return nil, err
 	}
@@ -110,12 +110,17 @@ type sealedBlock struct {
 	events       int
 	received     int64
 	codec        codec
-	meta, bodies []byte
+	meta, bodies []byte // bodies is nil when it was not asked for
 }
 
-func (l *Log) readSealed(ctx context.Context, ws kernel.WorkspaceID, offset int64) (*sealedBlock, error) {
+// readSealed reads the block that holds an offset, with or without its bodies; nil when it has expired.
+func (l *Log) readSealed(ctx context.Context, ws kernel.WorkspaceID, offset int64, bodies bool) (*sealedBlock, error) {
+	column := "bodies"
+	if !bodies {
+		column = "NULL"
+	}
 	var s sealedBlock
-	err := l.db.QueryRow(ctx, `SELECT first_offset, events, first_received_at, codec, meta, bodies FROM job_log
+	err := l.db.QueryRow(ctx, `SELECT first_offset, events, first_received_at, codec, meta, `+column+` FROM job_log
 		WHERE workspace_id = $1 AND first_offset <= $2 ORDER BY first_offset DESC LIMIT 1`, ws, offset).
 		Scan(&s.first, &s.events, &s.received, &s.codec, &s.meta, &s.bodies)
 	if err != nil {
@@ -143,7 +148,9 @@ func (l *Log) unpackParts(ctx context.Context, ws kernel.WorkspaceID, s *sealedB
 	if p.meta, err = l.packer.unpack(box, labelMeta, s.codec, s.meta); err != nil {
 		return nil, err
 	}
-	p.bodies, err = l.packer.unpack(box, labelBodies, s.codec, s.bodies)
+	if s.bodies != nil {
+		p.bodies, err = l.packer.unpack(box, labelBodies, s.codec, s.bodies)
+	}
 	return p, err
 }
 

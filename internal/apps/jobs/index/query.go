@@ -270,28 +270,39 @@ func (v *view) blocks(may func(*zone) bool) []viewBlock {
 }
 
 func (x *Index) list(ctx context.Context, s *shard, q *query) error {
+	return x.eachWanted(ctx, s, q, func(r *Row) bool {
+		q.take(*r)
+		return true
+	})
+}
+
+// eachWanted calls take with the rows that match and that the page wants, roughly those that come first in front, until
+// it returns false.
+func (x *Index) eachWanted(ctx context.Context, s *shard, q *query, take func(*Row) bool) error {
+	more := true
 	v := s.look(func(rows []Row) {
 		for i := range rows {
-			if r := &rows[i]; q.matches(r) && q.matchesTexts(r) && q.wants(r) {
-				q.take(*r)
+			if r := &rows[i]; more && q.matches(r) && q.matchesTexts(r) && q.wants(r) {
+				more = take(r)
 			}
 		}
 	})
 	for _, b := range v.blocks(q.mayHave) {
-		if q.full(b.zone.maxFirst) {
+		if !more || q.full(b.zone.maxFirst) {
 			return nil
 		}
-		if err := x.listBlock(ctx, s.ws, q, b); err != nil {
+		var err error
+		if more, err = x.wantedOf(ctx, s.ws, q, b, take); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (x *Index) listBlock(ctx context.Context, ws kernel.WorkspaceID, q *query, b viewBlock) error {
+func (x *Index) wantedOf(ctx context.Context, ws kernel.WorkspaceID, q *query, b viewBlock, take func(*Row) bool) (more bool, err error) {
 	scan, err := x.scan(ctx, ws, b.blockRef)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var texts *textPart
 	for i := len(scan.first) - 1; i >= 0; i-- { // the newest are last
@@ -304,71 +315,17 @@ func (x *Index) listBlock(ctx context.Context, ws kernel.WorkspaceID, q *query, 
 		}
 		if texts == nil {
 			if texts, err = x.text(ctx, ws, b.blockRef); err != nil {
-				return err
+				return false, err
 			}
 		}
 		full := texts.row(scan, i)
 		full.hash = b.seg.hashes[b.number*blockJobs+int(scan.job[i])]
-		if q.matchesTexts(&full) && q.wants(&full) {
-			q.take(full)
+		if q.matchesTexts(&full) && q.wants(&full) && !take(&full) {
+			return false, nil
 		}
 	}
-	return nil
+	return true, nil
 }
-
-// search goes through the log from its newest events backwards and looks up the runs they belong to.
-func (x *Index) search(ctx context.Context, s *shard, q *query) error {
-	to := int64(1) << 62
-	if q.after != nil {
-		to = q.after.First + maxSpread
-	}
-	rowsByKey := map[string][]Row{}
-	type runKey struct {
-		key string
-		run int
-	}
-	seen := map[runKey]bool{}
-	var failed error
-	err := x.log.Search(ctx, s.ws, q.needle, q.From, to, func(f eventlog.Found) bool {
-		if q.full(f.NotAfter) {
-			return false
-		}
-		slices.SortFunc(f.Matches, func(a, b eventlog.Match) int { return int(b.At - a.At) })
-		for _, m := range f.Matches {
-			if q.full(m.At) {
-				break
-			}
-			key := Key(string(m.Queue), string(m.JobID))
-			rows, known := rowsByKey[key]
-			if !known {
-				var err error
-				if rows, err = x.rowsOf(ctx, s, key); err != nil {
-					failed = err
-					return false
-				}
-				rowsByKey[key] = rows
-			}
-			for i := range rows {
-				r := &rows[i]
-				if !r.holds(m.At) || seen[runKey{key, r.Run}] {
-					continue
-				}
-				seen[runKey{key, r.Run}] = true
-				if q.matches(r) && q.matchesTexts(r) && q.wants(r) {
-					q.take(*r)
-				}
-			}
-		}
-		return ctx.Err() == nil
-	})
-	return errors.Join(err, failed, ctx.Err())
-}
-
-// holds tells whether an event of the given time belongs to the run.
-func (r *Row) holds(at int64) bool { return at >= r.First-attrSlack && at <= r.Last+attrSlack }
-
-// maxSpread is how long after its first event a search's next pages still look for events of a run, microseconds.
-const maxSpread = 24 * 3600 * 1_000_000
 
 // rowsOf finds the runs of a job.
 func (x *Index) rowsOf(ctx context.Context, s *shard, key string) ([]Row, error) {
