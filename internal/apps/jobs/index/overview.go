@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"math/bits"
 	"slices"
 
 	"github.com/kept-dev/kept/internal/apps/jobs/fold"
@@ -28,8 +27,8 @@ type QueueStats struct {
 	Waiting       int   // runs that wait now, whenever they began
 	Running       int   // runs that are active now
 	Wait, Took    Spans
-	Done          []int // runs that completed, by bucket of their end
-	Failed        []int // runs that failed, by bucket of their end
+	Done          []int // runs that completed, by bucket of the second of their end
+	Failed        []int // runs that failed, likewise
 	LastAt        int64 // newest beginning of a run
 }
 
@@ -42,61 +41,6 @@ func (q *QueueStats) FailureRate() float64 {
 		return math.NaN()
 	}
 	return float64(q.ByStatus[fold.Failed]) / float64(q.Finished())
-}
-
-// Spans is a histogram of spans of time with a relative error of at most 1/16: sixteen buckets for each power of two.
-type Spans struct {
-	Count   int
-	buckets map[uint16]int
-}
-
-func (s *Spans) add(us int64) {
-	if us < 0 {
-		return
-	}
-	if s.buckets == nil {
-		s.buckets = map[uint16]int{}
-	}
-	s.Count++
-	s.buckets[bucketOf(us)]++
-}
-
-// bucketOf numbers the buckets: below 16 exactly, then by the four bits behind the leading one.
-func bucketOf(us int64) uint16 {
-	if us < 16 {
-		return uint16(us)
-	}
-	exp := bits.Len64(uint64(us)) - 5
-	return uint16(exp<<4) + uint16(us>>exp)
-}
-
-// middle is a bucket's representative.
-func middle(b uint16) int64 {
-	if b < 32 {
-		return int64(b)
-	}
-	exp := int(b>>4) - 1
-	low := int64(b-uint16(exp<<4)) << exp
-	return low + (int64(1)<<exp)/2
-}
-
-// Quantile is the span below which the part p of all lies, microseconds; NotKnown when there are none.
-func (s *Spans) Quantile(p float64) int64 {
-	if s.Count == 0 {
-		return fold.NotKnown
-	}
-	keys := make([]uint16, 0, len(s.buckets))
-	for b := range s.buckets {
-		keys = append(keys, b)
-	}
-	slices.Sort(keys)
-	rank := int(math.Ceil(p * float64(s.Count)))
-	for _, b := range keys {
-		if rank -= s.buckets[b]; rank <= 0 {
-			return middle(b)
-		}
-	}
-	return middle(keys[len(keys)-1])
 }
 
 // seriesBuckets is how many points a queue's series has.
@@ -150,57 +94,123 @@ const openStatuses = 1<<fold.Waiting | 1<<fold.Delayed | 1<<fold.Active | 1<<fol
 func (x *Index) count(ctx context.Context, s *shard, c *counter) error {
 	v := s.look(func(rows []Row) {
 		for i := range rows {
-			r := &rows[i]
-			c.add(c.queue, r)
+			c.addRow(&rows[i])
 		}
 	})
 	envBit := uint64(0)
 	if c.env != "" {
 		envBit = nameBit(c.env)
 	}
-	for _, b := range v.blocks(func(z *zone) bool {
-		return z.envs&envBit == envBit && (z.maxFirst >= c.From && z.minFirst < c.To || z.statuses&openStatuses != 0)
-	}) {
+	for _, b := range v.blocks(func(z *zone) bool { return z.envs&envBit == envBit && (c.reaches(z) || z.statuses&openStatuses != 0) }) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		scan, err := x.scan(ctx, s.ws, b.blockRef)
-		if err != nil {
+		if err := x.countBlock(ctx, s, c, b); err != nil {
 			return err
 		}
-		c.addBlock(scan, b)
 	}
 	return nil
 }
 
-func (c *counter) addBlock(scan *scanPart, b viewBlock) {
-	byWord := make([]*QueueStats, len(scan.dict))
-	find := func(i int) *QueueStats {
-		w := scan.queue[i]
-		if byWord[w] == nil {
-			byWord[w] = c.queue(scan.dict[w])
+// reaches tells whether runs of a block may have begun in the span, and covers whether all have.
+func (c *counter) reaches(z *zone) bool { return z.maxFirst >= c.From && z.minFirst < c.To }
+func (c *counter) covers(z *zone) bool  { return z.minFirst >= c.From && z.maxFirst < c.To }
+
+func (x *Index) countBlock(ctx context.Context, s *shard, c *counter, b viewBlock) error {
+	if c.reaches(b.zone) && !c.covers(b.zone) {
+		scan, err := x.scan(ctx, s.ws, b.blockRef)
+		if err != nil {
+			return err
 		}
-		return byWord[w]
+		scan.each(b, c.addRow)
+		return nil
 	}
-	for i := range scan.first {
-		if b.hidden.has(b.number*blockJobs + int(scan.job[i])) {
-			continue
+	sums, err := x.sums(ctx, s.ws, b)
+	if err != nil {
+		return err
+	}
+	for _, sum := range sums {
+		if c.env == "" || c.env == sum.env {
+			c.addSum(sum, c.covers(b.zone))
 		}
-		r := Row{Status: fold.Status(scan.status[i]), First: scan.first[i], Wait: scan.wait[i], Duration: scan.duration[i], Total: scan.total[i]}
-		if c.env != "" {
-			r.Env = scan.dict[scan.env[i]]
+	}
+	return nil
+}
+
+// each calls f with the block's rows that are not hidden, which hold what the scan part knows.
+func (p *scanPart) each(b viewBlock, f func(*Row)) {
+	for i := range p.first {
+		if !b.hidden.has(b.number*blockJobs + int(p.job[i])) {
+			r := p.row(i)
+			f(&r)
 		}
-		c.add(func(string) *QueueStats { return find(i) }, &r)
 	}
 }
 
-func (c *counter) add(queue func(name string) *QueueStats, r *Row) {
+func (c *counter) addRow(r *Row) {
 	inside := r.First >= c.From && r.First < c.To
 	open := openStatuses&(1<<r.Status) != 0
 	if !inside && !open || c.env != "" && c.env != r.Env {
 		return
 	}
-	q := queue(r.Queue)
+	q := c.queue(r.Queue)
+	q.addOpen(r)
+	if !inside {
+		return
+	}
+	q.addRun(r)
+	if r.Status.Over() {
+		q.series(r.Status)[c.bucket(secondOf(r.First+r.Total))]++
+	}
+}
+
+// addSum adds runs of one queue that all began in the span, or none of them.
+func (c *counter) addSum(sum *blockSum, inside bool) {
+	if !inside && sum.Waiting == 0 && sum.Running == 0 {
+		return
+	}
+	q := c.queue(sum.Queue)
+	q.Waiting += sum.Waiting
+	q.Running += sum.Running
+	if sum.OldestWaiting != 0 && (q.OldestWaiting == 0 || sum.OldestWaiting < q.OldestWaiting) {
+		q.OldestWaiting = sum.OldestWaiting
+	}
+	if !inside {
+		return
+	}
+	q.Runs += sum.Runs
+	for s, n := range sum.ByStatus {
+		q.ByStatus[s] += n
+	}
+	q.LastAt = max(q.LastAt, sum.LastAt)
+	q.Wait.addTallies(sum.wait)
+	q.Took.addTallies(sum.took)
+	for _, t := range sum.done {
+		q.Done[c.bucket(t.of)] += int(t.n)
+	}
+	for _, t := range sum.failed {
+		q.Failed[c.bucket(t.of)] += int(t.n)
+	}
+}
+
+// bucket is the place in the series of a second.
+func (c *counter) bucket(second uint32) int64 {
+	return min(seriesBuckets-1, max(0, int64(second)*1_000_000-c.From)/c.Step)
+}
+
+// secondOf is the second of a time in microseconds.
+func secondOf(us int64) uint32 { return uint32(min(max(us/1_000_000, 0), math.MaxUint32)) }
+
+// series are the counts of the runs that ended with a status.
+func (q *QueueStats) series(s fold.Status) []int {
+	if s == fold.Failed {
+		return q.Failed
+	}
+	return q.Done
+}
+
+// addOpen counts a run that is not over, whenever it began.
+func (q *QueueStats) addOpen(r *Row) {
 	switch r.Status {
 	case fold.Waiting, fold.Delayed, fold.Retrying, fold.Stalled:
 		q.Waiting++
@@ -210,22 +220,15 @@ func (c *counter) add(queue func(name string) *QueueStats, r *Row) {
 	case fold.Active:
 		q.Running++
 	}
-	if !inside {
-		return
-	}
+}
+
+// addRun counts a run that began in the span.
+func (q *QueueStats) addRun(r *Row) {
 	q.Runs++
 	q.ByStatus[r.Status]++
 	q.LastAt = max(q.LastAt, r.First)
 	q.Wait.add(r.Wait)
 	q.Took.add(r.Duration)
-	if r.Status.Over() {
-		i := min(seriesBuckets-1, (r.First+r.Total-c.From)/c.Step)
-		if r.Status == fold.Failed {
-			q.Failed[i]++
-		} else {
-			q.Done[i]++
-		}
-	}
 }
 
 // Facets are the values that the filters of a workspace's job list offer, sorted.

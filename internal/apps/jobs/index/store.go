@@ -33,8 +33,9 @@ type Index struct {
 	mu     sync.Mutex
 	shards map[kernel.WorkspaceID]*shard
 
-	scans *kernel.Cache[partKey, *scanPart]
-	texts *kernel.Cache[partKey, *textPart]
+	scans  *kernel.Cache[partKey, *scanPart]
+	texts  *kernel.Cache[partKey, *textPart]
+	summed *kernel.Cache[partKey, *blockSums]
 }
 
 type partKey struct {
@@ -45,7 +46,8 @@ type partKey struct {
 // New makes the index over a log.
 func New(database *db.DB, log *eventlog.Log, keys eventlog.Keys, packer *eventlog.Packer, clock kernel.Clock) *Index {
 	return &Index{db: database, log: log, keys: keys, packer: packer, clock: clock, maxHead: maxHead, shards: map[kernel.WorkspaceID]*shard{},
-		scans: kernel.NewCache[partKey, *scanPart](scanBudget), texts: kernel.NewCache[partKey, *textPart](textBudget)}
+		scans: kernel.NewCache[partKey, *scanPart](scanBudget), texts: kernel.NewCache[partKey, *textPart](textBudget),
+		summed: kernel.NewCache[partKey, *blockSums](sumBudget)}
 }
 
 // shard finds the shard of a workspace, loaded and up to date with the log as far as it was when first asked for.
