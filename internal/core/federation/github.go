@@ -14,6 +14,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/kept-dev/kept/internal/core/identity"
+	"github.com/kept-dev/kept/internal/kernel"
 )
 
 const gitHubAPI = "https://api.github.com"
@@ -23,15 +24,16 @@ type gitHubSource struct {
 	p      Provider
 	client *http.Client
 	api    string
+	now    kernel.Clock
 	oauth  *oauth2.Config
 }
 
-func newGitHub(p Provider, client *http.Client, redirect string) *gitHubSource {
+func newGitHub(p Provider, client *http.Client, redirect string, now kernel.Clock) *gitHubSource {
 	api := gitHubAPI
 	if p.Issuer != gitHubIssuer {
 		api = p.Issuer + "/api/v3" // a GitHub Enterprise Server
 	}
-	return &gitHubSource{p: p, client: client, api: api, oauth: &oauth2.Config{
+	return &gitHubSource{p: p, client: client, api: api, now: now, oauth: &oauth2.Config{
 		ClientID: p.ClientID, ClientSecret: p.ClientSecret, RedirectURL: redirect, Scopes: p.Scopes,
 		Endpoint: oauth2.Endpoint{AuthURL: p.Issuer + "/login/oauth/authorize", TokenURL: p.Issuer + "/login/oauth/access_token", AuthStyle: oauth2.AuthStyleInParams},
 	}}
@@ -64,7 +66,7 @@ func (s *gitHubSource) who(ctx context.Context, a attempt, in answer) (Person, g
 	if p.Email, p.Verified, err = s.email(ctx, token); err != nil {
 		return Person{}, grant{}, err
 	}
-	return p, grant{Access: token.AccessToken, Expires: token.Expiry}, nil
+	return p, granted(token, s.now), nil
 }
 
 // email is the primary address. What the profile shows is not asked: people write there what they like.

@@ -144,7 +144,7 @@ func (s *oidcSource) who(ctx context.Context, a attempt, in answer) (Person, gra
 	if err != nil {
 		return Person{}, grant{}, errUnproved(s.p.Label, err)
 	}
-	return p, grant{Access: token.AccessToken, Expires: token.Expiry}, nil
+	return p, granted(token, s.now), nil
 }
 
 // checkAnswer holds against the mix-up of two providers: a code of one must never be sent to the other.

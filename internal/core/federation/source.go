@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"golang.org/x/oauth2"
 
@@ -35,6 +36,18 @@ type attempt struct {
 func newAttempt() attempt {
 	return attempt{State: randomText(), Nonce: randomText(), Verifier: oauth2.GenerateVerifier()}
 }
+
+// granted is the token of an answer, and how long it lives by our clock.
+func granted(t *oauth2.Token, now kernel.Clock) grant {
+	g := grant{Access: t.AccessToken}
+	if t.ExpiresIn > 0 {
+		g.Expires = now().Add(time.Duration(min(t.ExpiresIn, maxExpiresIn)) * time.Second)
+	}
+	return g
+}
+
+// maxExpiresIn bounds what a provider may say, in seconds; nothing is kept so long.
+const maxExpiresIn = 366 * 24 * 3600
 
 // randomText is 256 random bits in characters that an address can have.
 func randomText() string {
@@ -93,7 +106,7 @@ func exchangeError(label string, err error) error {
 // newSource makes the source of a complete provider. redirect is where the provider sends people back to.
 func newSource(p Provider, k preset, client *http.Client, redirect string, now kernel.Clock) source {
 	if p.Preset == GitHub {
-		return newGitHub(p, client, redirect)
+		return newGitHub(p, client, redirect, now)
 	}
 	return &oidcSource{p: p, preset: k, client: client, redirect: redirect, now: now}
 }

@@ -44,7 +44,7 @@ func (m *Module) finishForm(w http.ResponseWriter, r *http.Request) error {
 	in := identity.Newcomer{Name: r.PostForm.Get("name"), Born: r.PostForm.Get("born")}
 	s, next, err := m.finish(r.Context(), token, in, identity.DeviceOf(r))
 	if identity.TooYoung(err) {
-		return m.turnAway(w, r, token, err)
+		return m.turnAway(w, r, err)
 	}
 	if err != nil {
 		return m.finishAgain(w, r, n, in, err)
@@ -67,12 +67,8 @@ func (m *Module) finishAgain(w http.ResponseWriter, r *http.Request, n newcomer,
 	return m.renderFinish(w, r, respond.Status(e.Code), n, v)
 }
 
-// turnAway is the page for somebody under the minimum age. Nothing is kept, and what was begun is used up, so that another
-// date of birth needs another start.
-func (m *Module) turnAway(w http.ResponseWriter, r *http.Request, token string, why error) error {
-	if _, err := m.takeFlow(r.Context(), flowNew, token, new(newcomer)); err != nil {
-		return m.notBegun(w, r, err)
-	}
+// turnAway is the page for somebody under the minimum age.
+func (m *Module) turnAway(w http.ResponseWriter, r *http.Request, why error) error {
 	httpx.ClearSession(w, r)
 	return m.card(w, r, http.StatusForbidden, "You are too young for this server", kernel.AsError(why).Safe, cardView{})
 }
