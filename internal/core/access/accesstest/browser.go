@@ -25,7 +25,7 @@ func noLimits() map[httpx.RateClass]httpx.Limit {
 
 func (s *Stack) frame(r *http.Request) ui.Frame {
 	a := httpx.ActorOf(r.Context())
-	items := append(append(append(s.Identity.Nav(), s.Workspaces.Nav()...), s.Access.Nav()...), s.Audit.Nav()...)
+	items := append(append(append(s.Identity.Nav(), s.Workspaces.Nav()...), s.Access.Nav()...), append(append(s.Audit.Nav(), s.SCIM.Nav()...), s.Mail.Nav()...)...)
 	f := ui.Frame{Nav: ui.ExpandNav(s.Workspaces.VisibleNav(items, a), string(a.WorkspaceID))}
 	if a.Anonymous() {
 		return f
