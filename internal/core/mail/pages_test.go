@@ -12,6 +12,7 @@ import (
 	"github.com/kept-dev/kept/internal/core/mail"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/db/dbtest"
+	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/ui/uitest"
 )
 
@@ -197,4 +198,35 @@ func shots(t *testing.T, p *uitest.Page, name string) {
 	for _, width := range []int64{1280, 390} {
 		p.Screenshot(t, filepath.Join(dir, name+map[int64]string{1280: "", 390: "-phone"}[width]+".png"), width, false)
 	}
+}
+
+// TestMailPagesInABrowser looks at the pages for people, wide and narrow: what they choose, and the way out of a mail.
+func TestMailPagesInABrowser(t *testing.T) {
+	s := accesstest.New(t, dbtest.SQLite(t))
+	s.Owner(t, ann, "Acme")
+	got, ok := send(t, s, optional(t, s))
+	if !ok {
+		t.Fatal("nothing is sent")
+	}
+	b := s.Browser(t, "127.0.0.1").SignIn(ann)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Host = "kept.example"
+		r.Header.Set("Cookie", httpx.SessionCookie+"="+b.Token)
+		s.Mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	page := uitest.Start(t).Open(t, srv.URL+"/account/mail")
+	for name, path := range map[string]string{"choices": "/account/mail", "unsubscribe": strings.TrimPrefix(got.Unsubscribe, accesstest.BaseURL)} {
+		page.Go(t, srv.URL+path)
+		for _, width := range []int64{1280, 390} {
+			page.Size(t, width, 900)
+			page.FitsWidth(t)
+			page.Axe(t)
+		}
+		shots(t, page, name)
+	}
+	page.Go(t, srv.URL+strings.TrimPrefix(got.Unsubscribe, accesstest.BaseURL))
+	page.Click(t, "main form button, form.form button")
+	page.Wait(t, `document.querySelector("h1").textContent === "You get no more of it"`)
+	page.Axe(t)
 }
