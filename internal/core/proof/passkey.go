@@ -108,7 +108,8 @@ func cleanName(s string) (string, error) {
 	return s, nil
 }
 
-// RemovePasskey removes a passkey of the person who asks. The last way of signing in stays.
+// RemovePasskey removes a passkey of the person who asks and signs out all other browsers. The last way of signing in
+// stays.
 func (m *Module) RemovePasskey(ctx context.Context, by httpx.Actor, id kernel.ID) error {
 	return m.db.Tx(ctx, func(tx *db.Tx) error {
 		// Removals of one account stand in line: two at once must not each leave the other's way.
@@ -128,6 +129,9 @@ func (m *Module) RemovePasskey(ctx context.Context, by httpx.Actor, id kernel.ID
 		}
 		if ways == 0 {
 			return kernel.Errorf(kernel.Conflict, "This passkey is your only way to sign in. Add another one, or set a password first.")
+		}
+		if err := m.d.Identity.EndLogins(ctx, tx, by.AccountID, by.LoginID); err != nil { // whoever has the device may be in
+			return err
 		}
 		if err := m.d.Identity.Notice(ctx, tx, by.AccountID, "Passkey removed", "A passkey was removed from your account. It cannot sign in any more."); err != nil {
 			return err

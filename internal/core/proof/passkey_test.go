@@ -309,7 +309,9 @@ func TestPasskeysAreOnesOwn(t *testing.T) {
 		b.Post(path+"/rename", "name", " ").Is(422)
 		b.Post(path+"/rename", "name", " Work   laptop ", "account_id", "x", "sign_count", "0").To("/account/passkeys?done=passkey-renamed")
 		b.Get("/account/passkeys").Is(200, "Work laptop")
+		other := s.Browser(t, "192.0.2.3").SignIn(ann)
 		b.Post(path + "/remove").To("/account/passkeys?done=passkey-removed")
+		other.Get("/account").To("/sign-in?next=%2Faccount") // it may be the one that had the device
 		b.Get("/account/passkeys/x/remove").Is(404)
 	})
 }

@@ -223,6 +223,19 @@ func TestSecondFactorIsAskedAfterALink(t *testing.T) {
 	})
 }
 
+// TestSecondStepEndsWithThePassword: who knew the old password and waits with the second factor has to begin again.
+func TestSecondStepEndsWithThePassword(t *testing.T) {
+	accesstest.Each(t, func(t *testing.T, s *accesstest.Stack) {
+		s.Owner(t, ann, "W")
+		b := s.Browser(t, "192.0.2.1").SignIn(ann)
+		phone, _ := enrol(t, s, b)
+		thief := s.Browser(t, "192.0.2.1")
+		flow := flowIn(t, password(t, thief, ann))
+		b.Post("/account/password", "current", accesstest.Password, "password", "another horse battery").To("/account/security?done=password")
+		thief.Post("/sign-in/second", "flow", flow, "code", phone.code()).Is(404)
+	})
+}
+
 func TestSecretsAreSealed(t *testing.T) {
 	accesstest.Each(t, func(t *testing.T, s *accesstest.Stack) {
 		account, _, _ := s.Owner(t, ann, "W")

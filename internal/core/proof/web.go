@@ -42,10 +42,10 @@ func (m *Module) Routes() []httpx.Route {
 		return r
 	}
 	const in = httpx.SignedIn
-	// start answers a script with a challenge. There is nothing to guess, and each page with a passkey button asks once.
+	// start begins what only its answer finishes. There is nothing to guess, and each page with a passkey button asks once.
 	start := func(path string, access httpx.Access, h httpx.Handler) httpx.Route {
 		return httpx.Route{Method: "POST", Path: path, Handler: h, Access: access, Rate: httpx.RateWrite, MaxBody: 1 << 10,
-			NoAudit: "it is a challenge; its answer is audited"}
+			NoAudit: "nothing has changed before it is answered, and that is audited"}
 	}
 	answered := func(r httpx.Route) httpx.Route {
 		r.MaxBody = maxAnswer
@@ -75,7 +75,7 @@ func (m *Module) Routes() []httpx.Route {
 		careful(form(pathPasskeys+"/{id}/remove", in, httpx.RateWrite, "passkey.remove", m.passkeyRemove)),
 
 		page(pathApp, in, m.appPage),
-		careful(form(pathApp, in, httpx.RateWrite, "totp.start", m.appStart)),
+		careful(start(pathApp, in, m.appStart)),
 		careful(form(pathApp+"/confirm", in, httpx.RateAuth, "totp.create", m.appConfirm)),
 		careful(page(pathApp+"/remove", in, m.appRemovePage)),
 		careful(form(pathApp+"/remove", in, httpx.RateWrite, "totp.remove", m.appRemove)),

@@ -179,7 +179,7 @@ func (m *Module) passkeyRename(w http.ResponseWriter, r *http.Request) error {
 func (m *Module) renderRemove(w http.ResponseWriter, r *http.Request, status int, p Passkey, problem string) error {
 	return m.renderSettings(w, r, status, "question", ui.Page{Title: "Remove " + p.Name + "?",
 		Crumbs: []ui.Crumb{securityCrumb, {Label: "Passkeys", Href: pathPasskeys}},
-		Body: ui.Dialog{Text: "It cannot sign in any more. Your device may keep offering it until you delete it there as well.",
+		Body: ui.Dialog{Text: "It cannot sign in any more, and all other browsers are signed out. Your device may keep offering it until you delete it there as well.",
 			Form: ui.Form{Action: pathPasskeys + "/" + string(p.ID) + "/remove", Submit: "Remove the passkey", Danger: true, Cancel: pathPasskeys, Error: problem}}})
 }
 

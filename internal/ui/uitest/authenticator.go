@@ -3,6 +3,7 @@ package uitest
 import (
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/webauthn"
 )
 
@@ -53,10 +54,29 @@ func (a *Authenticator) Credentials(t testing.TB) []*webauthn.Credential {
 	return Raw(t, a.page, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: a.id}).Credentials
 }
 
+// credential is what the command to add one must have. The generated type says more, which an authenticator of this kind
+// refuses.
+type credential struct {
+	ID         []byte  `json:"credentialId"`
+	Resident   bool    `json:"isResidentCredential"`
+	RPID       string  `json:"rpId"`
+	PrivateKey []byte  `json:"privateKey"`
+	UserHandle []byte  `json:"userHandle"`
+	SignCount  float64 `json:"signCount"`
+}
+
+type addCredentialParams struct {
+	ID         webauthn.AuthenticatorID `json:"authenticatorId"`
+	Credential credential               `json:"credential"`
+}
+
+var addCredential = cdp.Command[addCredentialParams, cdp.Empty]{Method: webauthn.CommandAddCredential}
+
 // Add puts a passkey onto the device: a copy of another one, for instance.
 func (a *Authenticator) Add(t testing.TB, c *webauthn.Credential) {
 	t.Helper()
-	call(t, a.page, webauthn.AddCredential, webauthn.AddCredentialParams{AuthenticatorID: a.id, Credential: c})
+	call(t, a.page, addCredential, addCredentialParams{ID: a.id, Credential: credential{ID: c.CredentialID, Resident: c.IsResidentCredential,
+		RPID: c.RpID, PrivateKey: c.PrivateKey, UserHandle: c.UserHandle, SignCount: c.SignCount}})
 }
 
 // Clear takes all passkeys off the device.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
@@ -238,5 +239,13 @@ func Raw[P, R any](t testing.TB, p *Page, cmd cdp.Command[P, R], params P) R {
 	t.Helper()
 	return Get(t, p, func(ctx context.Context, target *chromedp.Target) (R, error) {
 		return cdp.Call(ctx, target, cmd, params)
+	})
+}
+
+// Downloads lets the tab save files into a folder.
+func (p *Page) Downloads(t testing.TB, dir string) {
+	t.Helper()
+	call(t, p, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, BrowserContextID: chromedp.FromContext(p.ctx).BrowserContextID, DownloadPath: dir,
 	})
 }
