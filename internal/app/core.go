@@ -53,7 +53,7 @@ func (a *App) buildCore() (err error) {
 		return err
 	}
 	if c.identity, err = identity.New(identity.Deps{
-		DB: a.control, UI: a.ui, Mail: c.mail, Seal: a.keys.Instance(), BaseURL: a.BaseURL(), ClosedSignUp: !a.canMail(), MailboxHref: a.mailboxHref(),
+		DB: a.control, UI: a.ui, Mail: c.mail, Audit: c.audit, Seal: a.keys.Instance(), BaseURL: a.BaseURL(), ClosedSignUp: !a.canMail(), MailboxHref: a.mailboxHref(),
 		NoMail: !a.canMail(), MinAge: a.minAge(), Locate: a.locates(), Clock: a.clock, Logger: a.logger,
 	}); err != nil {
 		return err

@@ -45,31 +45,39 @@ func (m *Module) deviceHash(l Login) []byte {
 	return tag[:]
 }
 
-// noteDevice remembers the device of a new login and tells the person, and whoever watches, when something about it is new.
-// Of the first device of all there is nothing to tell.
-func (m *Module) noteDevice(ctx context.Context, tx *db.Tx, a Account, l Login) error {
+// news is what there is to tell of a sign-in.
+type news struct {
+	Unusual
+	newDevice bool
+}
+
+// noteDevice remembers the device of a new login and says what is new about it. Of the first device of all nothing is.
+func (m *Module) noteDevice(ctx context.Context, tx *db.Tx, a Account, l Login) (n news, err error) {
 	var devices, same, placed, countries int64
-	err := tx.QueryRow(ctx, `SELECT count(*), coalesce(sum(CASE WHEN device_hash = $2 THEN 1 ELSE 0 END), 0),
+	err = tx.QueryRow(ctx, `SELECT count(*), coalesce(sum(CASE WHEN device_hash = $2 THEN 1 ELSE 0 END), 0),
 		coalesce(sum(CASE WHEN country <> '' THEN 1 ELSE 0 END), 0), coalesce(sum(CASE WHEN country = $3 THEN 1 ELSE 0 END), 0) FROM known_devices WHERE account_id = $1`,
 		a.ID, m.deviceHash(l), l.Country).Scan(&devices, &same, &placed, &countries)
 	if err != nil {
-		return err
+		return n, err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO known_devices (account_id, device_hash, country, first_at, last_at) VALUES ($1, $2, $3, $4, $4)
 		ON CONFLICT (account_id, device_hash) DO UPDATE SET last_at = $4`, a.ID, m.deviceHash(l), l.Country, kernel.Micros(tx.Now()))
 	if err != nil {
-		return err
+		return n, err
 	}
-	u := Unusual{Account: a.ID, Email: a.Email, Device: describeAgent(l.UserAgent), Place: placeName(l.Country), At: tx.Now()}
-	u.NewCountry = placed > 0 && countries == 0 && l.Country != ""
-	if u.Failures, err = m.failuresBefore(ctx, tx, a, l); err != nil {
-		return err
+	n.Unusual = Unusual{Account: a.ID, Email: a.Email, Device: describeAgent(l.UserAgent), Place: placeName(l.Country), At: tx.Now()}
+	n.newDevice, n.NewCountry = devices > 0 && same == 0, placed > 0 && countries == 0 && l.Country != ""
+	n.Failures, err = m.failuresBefore(ctx, tx, a, l)
+	return n, err
+}
+
+// tell tells the person, and whoever watches, what is new about a sign-in.
+func (m *Module) tell(ctx context.Context, tx *db.Tx, a Account, l Login, n news) error {
+	if n.NewCountry || n.Failures > 0 {
+		return m.alarm(ctx, tx, a, l, n.Unusual)
 	}
-	if u.NewCountry || u.Failures > 0 {
-		return m.alarm(ctx, tx, a, l, u)
-	}
-	if devices > 0 && same == 0 {
-		return m.d.Mail.Send(ctx, tx, mail.Mail{Type: mailNewDevice, To: a.Email, AccountID: a.ID, Content: m.newDeviceContent(u)})
+	if n.newDevice {
+		return m.d.Mail.Send(ctx, tx, mail.Mail{Type: mailNewDevice, To: a.Email, AccountID: a.ID, Content: m.newDeviceContent(n.Unusual)})
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ import (
 
 	"context"
 
+	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/core/mail"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
@@ -51,15 +52,16 @@ type Deps struct {
 	DB           *db.DB
 	UI           *ui.UI // nil: no pages
 	Mail         Mailer
-	Seal         *seal.Box // seals the data of unfinished flows
-	BaseURL      string    // where mailed links lead, "https://kept.example"
-	ClosedSignUp bool      // nobody can sign up; accounts come from `kept setup`
-	MailboxHref  string    // where mail can be read in a demo; empty: in one's inbox
-	NoMail       bool      // nothing can be mailed: no page offers it
-	MinAge       int       // years; people are asked at sign-up. 0: nobody is
-	Locate       bool      // an app that is on has a use for people's country: it is inferred at sign-up
-	Start        string    // where to go after signing in; "/" when empty
-	PasswordCost Cost      // of hashing; zero is right but for tests, which hash often
+	Seal         *seal.Box     // seals the data of unfinished flows
+	Audit        *audit.Module // shows people what happened to their accounts; nil: nothing is shown
+	BaseURL      string        // where mailed links lead, "https://kept.example"
+	ClosedSignUp bool          // nobody can sign up; accounts come from `kept setup`
+	MailboxHref  string        // where mail can be read in a demo; empty: in one's inbox
+	NoMail       bool          // nothing can be mailed: no page offers it
+	MinAge       int           // years; people are asked at sign-up. 0: nobody is
+	Locate       bool          // an app that is on has a use for people's country: it is inferred at sign-up
+	Start        string        // where to go after signing in; "/" when empty
+	PasswordCost Cost          // of hashing; zero is right but for tests, which hash often
 	Clock        kernel.Clock
 	Logger       *slog.Logger
 }

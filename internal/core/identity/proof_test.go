@@ -289,8 +289,10 @@ func TestEverybodyCanBeSignedOut(t *testing.T) {
 func TestSecurityPageShowsEveryWay(t *testing.T) {
 	accesstest.Each(t, func(t *testing.T, s *accesstest.Stack) {
 		account, _, _ := s.Owner(t, known, "W")
+		guess(t, s, "198.51.100.66", "wrong password")
 		b := s.Browser(t, "192.0.2.1").SignIn(known)
 		s.Identity.Use(nil, []identity.Ways{aWay{}}, nil)
+		b.Get("/account/security").Is(200, "Lately", "Signed in", "192.0.2.1", "failed", "198.51.100.66")
 		b.Get("/account/security").Is(200, "Change the password", "A test way", "3 of them", `href="/account/test"`, `name="current"`)
 		ways, err := inTx(t, s, func(tx *db.Tx) (int, error) { return s.Identity.WaysOf(t.Context(), tx, account) })
 		if err != nil || ways != 4 {

@@ -116,10 +116,14 @@ func (m *Module) enterAs(ctx context.Context, tx *db.Tx, a Account, p Proof, d D
 	if err != nil {
 		return s, err
 	}
+	news, err := m.noteDevice(ctx, tx, a, s.Login)
+	if err != nil {
+		return s, err
+	}
 	if err := m.recordLogin(ctx, tx, a, s); err != nil {
 		return s, err
 	}
-	return s, m.noteDevice(ctx, tx, a, s.Login)
+	return s, m.tell(ctx, tx, a, s.Login, news)
 }
 
 // Renew notes that a signed-in person has just proved again who he is. The login stays the same one and gets a new token,
@@ -215,7 +219,7 @@ func (m *Module) Throttle(ctx context.Context, account kernel.AccountID, action 
 		if err := failed(ctx, tx, try); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, audit.Event{Actor: a.actor(), Action: action, Target: a.target(), Result: audit.Denied})
+		return audit.Record(ctx, tx, audit.Event{Action: action, Target: a.target(), Result: audit.Denied})
 	})
 	return ok && err == nil, err
 }

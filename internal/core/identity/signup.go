@@ -124,7 +124,7 @@ func (m *Module) welcomeNew(ctx context.Context, tx *db.Tx, a Account, p Proof, 
 	if err != nil {
 		return s, err
 	}
-	if err := m.noteDevice(ctx, tx, a, s.Login); err != nil {
+	if _, err := m.noteDevice(ctx, tx, a, s.Login); err != nil { // of the first one there is nothing to tell
 		return s, err
 	}
 	return s, audit.Record(ctx, tx, audit.Event{Actor: a.actor(), Action: "account.create", Target: a.target(), Detail: p.Method})

@@ -88,6 +88,8 @@ func TestNobodyIsLockedOut(t *testing.T) {
 		if code := guess(t, s, "192.0.2.1", accesstest.Password); code != "" {
 			t.Errorf("from a known network: %s", code)
 		}
+		s.MailedLink(t, known) // the notice of that sign-in
+		s.Clock.Add(time.Second)
 		b := s.Browser(t, "203.0.113.5")
 		b.Post("/reset-password", "email", known).Is(200)
 		b.Post("/reset-password/new", "token", accesstest.TokenOf(t, s.MailedLink(t, known)), "password", fresh).To("/sign-in?done=reset")

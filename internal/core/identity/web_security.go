@@ -12,6 +12,7 @@ type securityView struct {
 	Cards    []SecurityCard
 	Password ui.Form
 	HasOne   bool // a password
+	Activity []Activity
 }
 
 func (m *Module) securityPage(w http.ResponseWriter, r *http.Request) error {
@@ -38,6 +39,9 @@ func (m *Module) securityView(r *http.Request) (v securityView, err error) {
 			return v, err
 		}
 		v.Cards = append(v.Cards, cards...)
+	}
+	if v.Activity, err = m.activity(r.Context(), a.ID); err != nil {
+		return v, err
 	}
 	v.HasOne = a.HasPassword()
 	v.Password = ui.Form{Action: pathAccount + "/password", ID: "password", Narrow: true, Submit: "Set a password",

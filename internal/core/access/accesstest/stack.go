@@ -119,7 +119,7 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 	must(err)
 	s.Audit, err = audit.New(audit.Deps{DB: s.DB, UI: u, Clock: now})
 	must(err)
-	d := identity.Deps{DB: s.DB, UI: u, Mail: s.Mail, Seal: s.Seal, BaseURL: BaseURL, MailboxHref: "/mailbox", PasswordCost: cheap, Clock: now}
+	d := identity.Deps{DB: s.DB, UI: u, Mail: s.Mail, Audit: s.Audit, Seal: s.Seal, BaseURL: BaseURL, MailboxHref: "/mailbox", PasswordCost: cheap, Clock: now}
 	for _, f := range change {
 		f(&d)
 	}
