@@ -110,6 +110,7 @@ type bearer struct {
 	account kernel.AccountID
 	email   string
 	login   kernel.ID          // of a mobile token
+	strong  bool               // how its person signed in
 	ws      kernel.WorkspaceID // of a personal token; a mobile one is for all of the person's
 	scopes  []string
 	until   time.Time
@@ -132,5 +133,6 @@ func (m *Module) byToken(ctx context.Context, token string, read func(context.Co
 	} else {
 		m.seenTokens.touch(b.id, now, &it.touched)
 	}
-	return httpx.Actor{AccountID: b.account, Email: b.email, LoginID: b.login, TokenID: b.id, WorkspaceID: b.ws, Scopes: b.scopes}, nil
+	return httpx.Actor{AccountID: b.account, Email: b.email, LoginID: b.login, TokenID: b.id, WorkspaceID: b.ws, Scopes: b.scopes,
+		Strong: b.strong}, nil
 }

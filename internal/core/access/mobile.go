@@ -176,7 +176,7 @@ func (m *Module) mobileByHash(ctx context.Context, hash [32]byte) (b bearer, err
 	if err != nil {
 		return b, err
 	}
-	b.id, b.account, b.email, b.scopes = login.ID, login.AccountID, login.Email, mobileScopes()
+	b.id, b.account, b.email, b.strong, b.scopes = login.ID, login.AccountID, login.Email, login.Strong, mobileScopes()
 	if b.until = kernel.FromMicros(until); login.ExpiresAt.Before(b.until) {
 		b.until = login.ExpiresAt
 	}

@@ -67,7 +67,7 @@ func (in NewToken) clean() (NewToken, error) {
 }
 
 // CreateToken makes a token of the person who asks and returns its text, which is stored nowhere. The workspace must be
-// one that the person is a member of.
+// one that the person is a member of, and is let in to now.
 func (m *Module) CreateToken(ctx context.Context, by httpx.Actor, in NewToken) (t Token, text string, err error) {
 	if in, err = in.clean(); err != nil {
 		return t, "", err
@@ -75,6 +75,9 @@ func (m *Module) CreateToken(ctx context.Context, by httpx.Actor, in NewToken) (
 	w, err := m.d.Workspaces.Membership(ctx, by.AccountID, in.WorkspaceID)
 	if kernel.CodeOf(err) == kernel.NotFound {
 		return t, "", kernel.InvalidField("workspace", "Choose one of your workspaces.")
+	}
+	if err == nil { // a token must not lead around a second factor that the workspace demands
+		err = m.d.Workspaces.Admit(ctx, by, w)
 	}
 	if err != nil {
 		return t, "", err

@@ -289,6 +289,39 @@ func TestPersonalTokenIsRevoked(t *testing.T) {
 	})
 }
 
+// TestTokensDoNotLeadAroundTheSecondFactor: where a workspace demands one, a password alone makes no token for it, and an
+// app that was signed in with a password alone stays out; also of a person who has a passkey.
+func TestTokensDoNotLeadAroundTheSecondFactor(t *testing.T) {
+	accesstest.Each(t, func(t *testing.T, s *accesstest.Stack) {
+		account, ws, key := s.Owner(t, owner, "W")
+		_, text := token(t, s, account, ws, "read")
+		app := phone(t, s, owner)
+		mux := api(t, s)
+		exec := func(text string, args ...any) {
+			t.Helper()
+			if err := s.DB.Tx(t.Context(), func(tx *db.Tx) error { _, err := tx.Exec(t.Context(), text, args...); return err }); err != nil {
+				t.Fatal(err)
+			}
+			s.Clock.Add(5 * time.Second)
+		}
+		exec(`UPDATE workspaces SET demand_factor = 1 WHERE id = $1`, ws)
+		b := s.Browser(t, "192.0.2.1").SignIn(owner)
+		create := func() accesstest.Answer {
+			return b.Post("/account/tokens", "name", "x", "workspace", string(ws), "scope-read", "on", "expires", "30")
+		}
+		for _, has := range []string{"nothing", "passkey"} {
+			if has == "passkey" {
+				exec(`INSERT INTO passkeys (id, account_id, credential_id, public_key, name, aaguid, transports, flags, sign_count, created_at, last_used_at)
+					VALUES ('01arz3ndektsv4rrffq69g5fav', $1, $2, $2, 'p', $2, '', 0, 0, 1, 1)`, account, []byte{1})
+			}
+			want(t, mux, 403, "GET", "/api/v1/things", app.Access, ws)
+			create().Is(403, "second factor")
+		}
+		want(t, mux, 200, "GET", "/api/v1/things", text, "") // made by somebody who was let in
+		want(t, mux, 200, "GET", "/api/v1/things", key, "")  // a key is the workspace's
+	})
+}
+
 // TestRevocationReachesAnotherProcess: whatever ends, ends in every process within five seconds.
 func TestRevocationReachesAnotherProcess(t *testing.T) {
 	accesstest.Each(t, func(t *testing.T, s *accesstest.Stack) {

@@ -119,7 +119,7 @@ func filters(u *url.URL, callers []ui.Option) ui.Filters {
 		ui.Filter{Name: "method", Label: "Method", Kind: "select", Options: verbs},
 		ui.Filter{Name: "path", Label: "Path", Placeholder: "part of it"},
 		ui.Filter{Name: "status", Label: "Status", Kind: "select", Options: statuses},
-		ui.Filter{Name: "ip", Label: "From address"},
+		ui.Filter{Name: "ip", Label: "Client address"},
 		ui.Filter{Name: "from", Label: "From (UTC)", Kind: "datetime-local"},
 		ui.Filter{Name: "to", Label: "Until (UTC)", Kind: "datetime-local"},
 	)

@@ -11,7 +11,8 @@ import (
 
 // Admit refuses a member without a second factor where the workspace demands one. Whoever proved it in this login
 // (a.Strong) has one, and so has whoever is asked for a code at every sign-in. A passkey counts when it is used: its owner
-// may still sign in with a password alone. A token was made by somebody who had proved who he is, so there having one is enough.
+// may still sign in with a password alone. A personal token was made by somebody who was admitted, so there having one is
+// enough; a mobile app's token is worth what its sign-in was.
 func (m *Module) Admit(ctx context.Context, a httpx.Actor, w Workspace) error {
 	if !w.DemandFactor || a.Strong {
 		return nil
@@ -20,7 +21,7 @@ func (m *Module) Admit(ctx context.Context, a httpx.Actor, w Workspace) error {
 	switch {
 	case err != nil:
 		return err
-	case app || passkey && a.TokenID != "":
+	case app || passkey && a.TokenID != "" && a.LoginID == "":
 		return nil
 	case passkey:
 		return kernel.Errorf(kernel.Forbidden, "The workspace %q lets in only people who prove a second factor. Sign in with your passkey, and come back.", w.Name)

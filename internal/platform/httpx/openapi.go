@@ -49,7 +49,7 @@ func OpenAPI(info Info, routes []Route) ([]byte, error) {
 		"paths":   paths,
 		"components": map[string]any{
 			"schemas":         s.components,
-			"securitySchemes": map[string]any{"key": map[string]any{"type": "http", "scheme": "bearer", "description": "An API key of a workspace."}},
+			"securitySchemes": map[string]any{"key": map[string]any{"type": "http", "scheme": "bearer", "description": "An API key of a workspace, a personal access token, or a mobile app's access token."}},
 		},
 	}
 	if info.Server != "" {
@@ -79,9 +79,9 @@ func (s *schemas) operation(r Route, problem any) (map[string]any, error) {
 	if r.API.Description != "" {
 		op["description"] = r.API.Description
 	}
-	if r.Access == APIKey {
+	if needs := map[Access]string{APIKey: "The key or token", Person: "The person's token"}[r.Access]; needs != "" {
 		op["security"] = []any{map[string]any{"key": []string{}}}
-		op["description"] = strings.TrimSpace(r.API.Description + "\n\nThe key needs the scope `" + r.Scope + "`.")
+		op["description"] = strings.TrimSpace(r.API.Description + "\n\n" + needs + " needs the scope `" + r.Scope + "`.")
 	}
 	if params := parameters(r); len(params) > 0 {
 		op["parameters"] = params
