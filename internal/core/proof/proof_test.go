@@ -319,15 +319,18 @@ func TestStepUp(t *testing.T) {
 		s.Clock.Add(11 * time.Minute)
 		b.Get("/account/authenticator/remove").To("/account/prove?next=%2Faccount%2Fauthenticator%2Fremove")
 		b.Get("/account/prove?next=%2Faccount%2Fauthenticator%2Fremove").Is(200, ann, "Password", "Code of your authenticator app").Lacks("Mail me")
-		b.Post("/account/prove/password", "password", "wrong password", "next", "/account/authenticator/remove").Is(422, "not your password", `value="/account/authenticator/remove"`)
+		prove := func(password, code string) accesstest.Answer {
+			return b.Post("/account/prove/password", "password", password, "code", code, "next", "/account/authenticator/remove")
+		}
+		prove("wrong password", phone.code()).Is(422, "not your password", `value="/account/authenticator/remove"`)
+		prove(accesstest.Password, phone.wrong()).Is(422, "does not work")
+		prove(accesstest.Password, "").Is(422, "does not work")
+		b.Post("/account/prove/code", "code", phone.code()).To("/account/prove") // without the password
+		b.Get("/account/authenticator/remove").To("/account/prove?next=%2Faccount%2Fauthenticator%2Fremove")
 		old := *b
-		b.Post("/account/prove/password", "password", accesstest.Password, "next", "/account/authenticator/remove").To("/account/authenticator/remove")
+		prove(accesstest.Password, phone.code()).To("/account/authenticator/remove")
 		b.Get("/account/authenticator/remove").Is(200)
 		old.Get("/account").To("/sign-in?next=%2Faccount") // a token from before has nothing of it
-		s.Clock.Add(11 * time.Minute)
-		b.Post("/account/prove/code", "code", phone.wrong(), "next", "/account").Is(422)
-		b.Post("/account/prove/code", "code", phone.code(), "next", "/account").To("/account")
-		b.Get("/account/authenticator/remove").Is(200)
 		b.Post("/account/prove/mail").Is(409)
 		b.Post("/account/prove/mail-code", "flow", "x", "code", "12345678").To("/account/prove")
 		s.Browser(t, "192.0.2.7").Get("/account/prove").To("/sign-in?next=%2Faccount%2Fprove")
@@ -343,6 +346,22 @@ func TestProofLeadsToThisServerOnly(t *testing.T) {
 			b.Get("/account/prove?next=" + strings.NewReplacer("\t", "%09", `\`, "%5c").Replace(next)).Is(200).Lacks(`value="` + next)
 			b.Post("/account/prove/password", "password", accesstest.Password, "next", next).To("/")
 		}
+	})
+}
+
+// TestCodeProves: the code alone is enough of somebody who has no password.
+func TestCodeProves(t *testing.T) {
+	accesstest.Each(t, func(t *testing.T, s *accesstest.Stack) {
+		account, _, _ := s.Owner(t, ann, "W")
+		b := s.Browser(t, "192.0.2.1").SignIn(ann)
+		phone, _ := enrol(t, s, b)
+		withoutPassword(t, s, account)
+		s.Clock.Add(11 * time.Minute)
+		b.Get("/account/prove").Is(200, "Code of your authenticator app").Lacks("Password</label>", "Mail me")
+		b.Post("/account/prove/code", "code", phone.wrong(), "next", "/account").Is(422, "does not work")
+		b.Post("/account/prove/code", "code", phone.code(), "next", "/account").To("/account")
+		b.Post("/account/prove/code", "code", phone.code(), "next", "/account").Is(422) // once
+		b.Get("/account/authenticator/remove").Is(200)
 	})
 }
 
@@ -394,7 +413,7 @@ func TestWhatIsProvedIsAudited(t *testing.T) {
 		s.Owner(t, ann, "W")
 		b := s.Browser(t, "192.0.2.1").SignIn(ann)
 		phone, codes := enrol(t, s, b)
-		b.Post("/account/prove/code", "code", phone.wrong()).Is(422)
+		b.Post("/account/prove/password", "password", accesstest.Password, "code", phone.wrong()).Is(422)
 		b.Post("/account/recovery-codes").Is(200)
 		b.Post("/account/authenticator/remove").To("/account/authenticator?done=app-removed")
 		entries, _, err := s.Audit.List(t.Context(), audit.Filter{})

@@ -47,26 +47,54 @@ func (m *Module) meansOf(ctx context.Context, account kernel.AccountID) (v means
 	return v, err
 }
 
-// ProveByPassword notes a fresh proof of the person who asks.
-func (m *Module) ProveByPassword(ctx context.Context, by httpx.Actor, password string) (s identity.Session, err error) {
+// ProveByPassword notes a fresh proof of the person who asks. Where there is an authenticator app its code is asked as well:
+// a password that somebody has found out must not be enough to take the app off.
+func (m *Module) ProveByPassword(ctx context.Context, by httpx.Actor, password, code string) (s identity.Session, err error) {
+	enrolled, err := m.Enrolled(ctx, by.AccountID)
+	if err != nil {
+		return s, err
+	}
 	if err := m.d.Identity.CheckPassword(ctx, by, "password", password); err != nil {
 		return s, err
 	}
+	if enrolled {
+		return m.proveByCode(ctx, by, code, "password+totp")
+	}
 	err = m.db.Tx(ctx, func(tx *db.Tx) error {
+		// An app that was added since then is asked for.
+		enrolled, err := enrolledIn(ctx, tx, by.AccountID)
+		if err == nil && enrolled {
+			err = errCode("code")
+		}
+		if err != nil {
+			return err
+		}
 		s, err = m.d.Identity.Renew(ctx, tx, by.LoginID, identity.Proof{Method: "password"})
 		return err
 	})
 	return s, err
 }
 
-// ProveByCode notes a fresh proof by a code of the authenticator app, which makes any login one of two factors.
+// ProveByCode notes a fresh proof by a code of the authenticator app, of somebody who has no password.
 func (m *Module) ProveByCode(ctx context.Context, by httpx.Actor, code string) (s identity.Session, err error) {
+	a, err := m.d.Identity.Account(ctx, by.AccountID)
+	if err != nil {
+		return s, err
+	}
+	if a.HasPassword() {
+		return s, kernel.Errorf(kernel.Conflict, "Enter your password and the code.")
+	}
+	return m.proveByCode(ctx, by, code, "totp")
+}
+
+// proveByCode uses a code up and notes the proof: with whatever began the login these are two factors.
+func (m *Module) proveByCode(ctx context.Context, by httpx.Actor, code, method string) (s identity.Session, err error) {
 	ok, err := m.d.Identity.Throttle(ctx, by.AccountID, actProve, func(tx *db.Tx) (bool, error) {
 		ok, err := m.useCode(ctx, tx, by.AccountID, code)
 		if err != nil || !ok {
 			return false, err
 		}
-		s, err = m.d.Identity.Renew(ctx, tx, by.LoginID, identity.Proof{Method: "totp", Strong: true})
+		s, err = m.d.Identity.Renew(ctx, tx, by.LoginID, identity.Proof{Method: method, Strong: true})
 		return err == nil, err
 	})
 	if err == nil && !ok {

@@ -40,9 +40,12 @@ func (m *Module) proveView(r *http.Request, next, flow string) (v proveView, err
 	if has.Password {
 		v.Password = &ui.Form{Action: pathProve + "/password", ID: "password", Submit: "Confirm", Hidden: hidden("username", by.Email, "next", next), Fields: []ui.Field{
 			{Name: "password", Label: "Password", Kind: "password", Autocomplete: "current-password", Required: true, Autofocus: !has.Passkey}}}
+		if has.Code {
+			v.Password.Fields = append(v.Password.Fields, codeField("Code of your authenticator app", ""))
+		}
 	}
-	if has.Code {
-		v.Code = &ui.Form{Action: pathProve + "/code", ID: "code", Submit: "Confirm with the code", Hidden: hidden("next", next), Fields: []ui.Field{
+	if has.Code && !has.Password {
+		v.Code = &ui.Form{Action: pathProve + "/code", ID: "code", Submit: "Confirm", Hidden: hidden("next", next), Fields: []ui.Field{
 			codeField("Code of your authenticator app", "")}}
 	}
 	if has.Mail() {
@@ -108,7 +111,7 @@ func (m *Module) provePassword(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(r); err != nil {
 		return err
 	}
-	s, err := m.ProveByPassword(r.Context(), httpx.ActorOf(r.Context()), r.PostForm.Get("password"))
+	s, err := m.ProveByPassword(r.Context(), httpx.ActorOf(r.Context()), r.PostForm.Get("password"), r.PostForm.Get("code"))
 	return m.proved(w, r, s, err, func(v *proveView) *ui.Form { return v.Password })
 }
 
