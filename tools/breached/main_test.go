@@ -6,9 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
-
-	"github.com/kept-dev/kept/internal/core/identity/breached"
 )
 
 func TestReadsEveryKindOfList(t *testing.T) {
@@ -39,14 +38,15 @@ func TestReadsEveryKindOfList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := breached.Set(b)
+	set := string(b)
+	has := func(word string) bool { return strings.Contains(set, makeSet([]string{word})) }
 	for _, want := range []string{"plain", "two", "words", "array", "script", "other", "packed"} {
-		if !set.Has(want) {
+		if !has(want) {
 			t.Errorf("%q is missing", want)
 		}
 	}
-	if set.Has("notpicked") || set.Len() != 7 {
-		t.Errorf("%d words", set.Len())
+	if has("notpicked") || len(set) != 7*width {
+		t.Errorf("%d words", len(set)/width)
 	}
 	for _, bad := range [][]string{nil, {filepath.Join(dir, "none.txt")}, {filepath.Join(dir, "c.js") + ":nothing"}} {
 		if err := run(out, bad, io.Discard); err == nil {

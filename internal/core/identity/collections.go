@@ -64,7 +64,7 @@ func (m *Module) loginsCollection() privacy.Collection {
 		{Name: "created_at", Category: privacy.Technical, Note: "when"},
 		{Name: "last_seen_at", Category: privacy.Technical, Note: "when it was used last, to the minute"},
 		{Name: "kind", Category: privacy.Technical, Note: "browser or app"},
-		{Name: "country", Category: privacy.Network, Note: "country of the IP address, from a table on this server"},
+		{Name: "country", Category: privacy.Network, Note: "country of the IP address, from a table on this server (IP2Location LITE)"},
 		{Name: "proved_at", Category: privacy.Technical, Note: "when the person last proved who he is"},
 		{Name: "strong", Category: privacy.Technical, Note: "whether that was by a passkey or by two factors"},
 		{Name: "expires_at", Category: privacy.Technical, Note: "when it ends at the latest"},

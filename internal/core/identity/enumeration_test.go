@@ -80,6 +80,19 @@ func TestEnumerationByReset(t *testing.T) {
 	})
 }
 
+func TestEnumerationByMailedLink(t *testing.T) {
+	accesstest.Each(t, func(t *testing.T, s *accesstest.Stack) {
+		s.Owner(t, known, "W")
+		sameTrace(t, trace(t, s, "/sign-in/with-link", known, "next", "/account"), trace(t, s, "/sign-in/with-link", unknown, "next", "/account"))
+		if link := s.MailedLink(t, known); !strings.HasPrefix(link, "/sign-in/link?token=") {
+			t.Errorf("a known address is mailed %q", link)
+		}
+		if mails := s.Mailbox.To(unknown); len(mails) != 0 {
+			t.Errorf("a stranger was mailed: %+v", mails)
+		}
+	})
+}
+
 func TestEnumerationBySignIn(t *testing.T) {
 	accesstest.Each(t, func(t *testing.T, s *accesstest.Stack) {
 		s.Owner(t, known, "W")

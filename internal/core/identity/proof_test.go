@@ -128,6 +128,24 @@ func TestFlowEndsWithItsLogin(t *testing.T) {
 	})
 }
 
+// TestFlowEndsWithThePassword: who got as far as the second factor with a password that was reset meanwhile begins again.
+func TestFlowEndsWithThePassword(t *testing.T) {
+	accesstest.Each(t, func(t *testing.T, s *accesstest.Stack) {
+		s.Owner(t, known, "W")
+		s.Identity.Use(factor{}, nil, nil)
+		step, err := s.Identity.SignIn(t.Context(), identity.SignIn{Email: known, Password: accesstest.Password})
+		if err != nil || step.Second == "" {
+			t.Fatalf("%+v, %v", step, err)
+		}
+		b := s.Browser(t, "192.0.2.1")
+		b.Post("/reset-password", "email", known).Is(200)
+		b.Post("/reset-password/new", "token", accesstest.TokenOf(t, s.MailedLink(t, known)), "password", fresh).To("/sign-in?done=reset")
+		if _, err := s.Identity.PeekFlow(t.Context(), identity.FlowSecond, step.Second); kernel.CodeOf(err) != kernel.NotFound {
+			t.Errorf("it lives: %v", err)
+		}
+	})
+}
+
 // TestCodesAreThrottled: what can be guessed counts like passwords, a wrong guess is audited, and waiting helps.
 func TestCodesAreThrottled(t *testing.T) {
 	accesstest.Each(t, func(t *testing.T, s *accesstest.Stack) {

@@ -88,8 +88,12 @@ func (t token) found(purpose string, account *string, err error) (token, error) 
 	return t, err
 }
 
-// dropTokens makes an account's mailed links useless.
+// dropTokens makes an account's mailed links useless, and ends what was begun with the password or the address of before.
 func dropTokens(ctx context.Context, tx *db.Tx, account kernel.AccountID) error {
-	_, err := tx.Exec(ctx, `DELETE FROM identity_tokens WHERE account_id = $1`, account)
-	return err
+	for _, table := range []string{"identity_tokens", "identity_flows"} {
+		if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE account_id = $1`, account); err != nil {
+			return err
+		}
+	}
+	return nil
 }

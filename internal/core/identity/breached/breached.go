@@ -5,7 +5,6 @@ package breached
 import (
 	"crypto/sha256"
 	_ "embed"
-	"slices"
 	"sort"
 	"strings"
 
@@ -22,37 +21,21 @@ var embedded string
 // Known is the set that is built in.
 func Known() Set { return Set(embedded) }
 
-// Set is sorted prefixes of hashes, one after the other.
+// Set is sorted prefixes of hashes, one after the other, as tools/breached makes it.
 type Set string
-
-// Make makes the set of words. Those shorter than three characters are left out: nothing is said by them.
-func Make(words []string) Set {
-	prefixes := make([]string, 0, len(words))
-	for _, w := range words {
-		if w = Fold(w); len([]rune(w)) >= 3 {
-			prefixes = append(prefixes, prefix(w))
-		}
-	}
-	slices.Sort(prefixes)
-	return Set(strings.Join(slices.Compact(prefixes), ""))
-}
 
 // Len is how many words are in the set.
 func (s Set) Len() int { return len(s) / width }
 
 // Has tells whether a word is in the set, however it is capitalised and composed.
 func (s Set) Has(word string) bool {
-	p := prefix(Fold(word))
+	sum := sha256.Sum256([]byte(fold(word)))
+	p := string(sum[:width])
 	i := sort.Search(s.Len(), func(i int) bool { return s.at(i) >= p })
 	return i < s.Len() && s.at(i) == p
 }
 
 func (s Set) at(i int) string { return string(s[i*width : (i+1)*width]) }
 
-func prefix(folded string) string {
-	sum := sha256.Sum256([]byte(folded))
-	return string(sum[:width])
-}
-
-// Fold is the form in which words are compared.
-func Fold(word string) string { return strings.ToLower(norm.NFKC.String(word)) }
+// fold is the form in which words are compared.
+func fold(word string) string { return strings.ToLower(norm.NFKC.String(word)) }
