@@ -159,10 +159,14 @@ func mayInvite(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, by audit.A
 	if err != nil {
 		return err
 	}
-	if in.Role == RoleOwner {
+	return a.mayInvite(in.Role, in.Apps)
+}
+
+func (a authority) mayInvite(role string, apps []string) error {
+	if role == RoleOwner {
 		return kernel.InvalidField("role", "Nobody is invited as an owner. Invite an admin, and make that member an owner.")
 	}
-	return a.mayGrant(in.Role, in.Apps)
+	return a.mayGrant(role, apps)
 }
 
 // makeRoom refuses a second invitation and one too many, and removes one to the same address that is too old.
@@ -280,7 +284,14 @@ func (m *Module) ChangeInvitation(ctx context.Context, by audit.Actor, ws kernel
 		if err != nil {
 			return err
 		}
-		if err := mayInvite(ctx, tx, ws, by, Invitation{Role: role, Apps: apps}); err != nil {
+		a, err := authorityOf(ctx, tx, ws, by)
+		if err != nil {
+			return err
+		}
+		if err := a.mayTouch(in.Role); err != nil {
+			return err
+		}
+		if err := a.mayInvite(role, apps); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `UPDATE invitations SET role = $2, apps = $3 WHERE id = $1`, id, role, joinApps(apps)); err != nil {
@@ -297,11 +308,15 @@ func (m *Module) Revoke(ctx context.Context, by audit.Actor, ws kernel.Workspace
 		if _, err := hold(ctx, tx, ws); err != nil {
 			return err
 		}
-		if _, err := authorityOf(ctx, tx, ws, by); err != nil {
+		a, err := authorityOf(ctx, tx, ws, by)
+		if err != nil {
 			return err
 		}
 		in, err := invitationIn(ctx, tx, ws, id)
 		if err != nil {
+			return err
+		}
+		if err := a.mayTouch(in.Role); err != nil {
 			return err
 		}
 		if err := dropInvitation(ctx, tx, id); err != nil {

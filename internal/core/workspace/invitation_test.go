@@ -273,6 +273,24 @@ func TestInvitationsAreBounded(t *testing.T) {
 	})
 }
 
+// TestAdminLeavesOwnersInvitationsAlone: one to a role above his own he can neither send again, change nor revoke.
+func TestAdminLeavesOwnersInvitationsAlone(t *testing.T) {
+	accesstest.Each(t, func(t *testing.T, s *accesstest.Stack) {
+		_, ws, _ := s.Owner(t, owner, "Acme")
+		bob := account(t, s, "bob@example.org")
+		s.Join(t, ws, bob.ID, workspace.RoleAdmin)
+		in, err := s.Workspaces.Invite(t.Context(), actorOf(accountID(t, s, owner), owner), ws, workspace.Invitation{Email: carol, Role: "billing"})
+		mustDo(t, err)
+		wantCode(t, s.Workspaces.Revoke(t.Context(), bob, ws, in.ID), kernel.Forbidden)
+		wantCode(t, s.Workspaces.ChangeInvitation(t.Context(), bob, ws, in.ID, "viewer", nil), kernel.Forbidden)
+		_, err = s.Workspaces.Resend(t.Context(), bob, ws, in.ID)
+		wantCode(t, err, kernel.Forbidden)
+		b := s.Browser(t, "192.0.2.2").SignIn("bob@example.org")
+		b.Get(accesstest.Settings(ws)+"/members").Is(200, carol).Lacks("Send again")
+		b.Post(accesstest.Settings(ws)+"/invitations/"+string(in.ID)+"/revoke").Is(403, "Only an owner can change or remove")
+	})
+}
+
 // TestDirectoryInvitations is what provisioning builds on.
 func TestDirectoryInvitations(t *testing.T) {
 	accesstest.Each(t, func(t *testing.T, s *accesstest.Stack) {

@@ -192,10 +192,10 @@ func (a authority) mayGrant(role string, apps []string) error {
 	return nil
 }
 
-// mayTouch refuses to change or remove somebody whose role is above one's own.
-func (a authority) mayTouch(p Person) error {
-	if r, _ := roleNamed(p.Role); r.Above(a.role) {
-		return kernel.Errorf(kernel.Forbidden, "Only an owner can change or remove %s.", article(p.Role))
+// mayTouch refuses to change or remove whoever has, or is invited to, a role above one's own.
+func (a authority) mayTouch(role string) error {
+	if r, _ := roleNamed(role); r.Above(a.role) {
+		return kernel.Errorf(kernel.Forbidden, "Only an owner can change or remove %s.", article(role))
 	}
 	return nil
 }
@@ -261,7 +261,7 @@ func (m *Module) setRole(ctx context.Context, tx *db.Tx, c change, role string, 
 	if role == RoleOwner {
 		apps = nil // nobody else could give them back
 	}
-	if err := c.authority.mayTouch(c.person); err != nil {
+	if err := c.authority.mayTouch(c.person.Role); err != nil {
 		return err
 	}
 	if err := c.authority.mayGrant(role, apps); err != nil {
@@ -334,7 +334,7 @@ func (m *Module) Remove(ctx context.Context, by audit.Actor, ws kernel.Workspace
 		if err != nil {
 			return err
 		}
-		if err := a.mayTouch(p); err != nil {
+		if err := a.mayTouch(p.Role); err != nil {
 			return err
 		}
 		if err := m.endMembership(ctx, tx, ws, p); err != nil {

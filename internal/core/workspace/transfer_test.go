@@ -8,6 +8,7 @@ import (
 	"github.com/kept-dev/kept/internal/core/access/accesstest"
 	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/httpx"
 )
 
 func roleOf(t *testing.T, s *accesstest.Stack, ws kernel.WorkspaceID, email string) string {
@@ -49,6 +50,8 @@ func TestTransferNeedsBoth(t *testing.T) {
 			other.Post(place).Is(404)
 			other.Post(place + "/decline").Is(404)
 		}
+		wantCode(t, s.Workspaces.AcceptOwnership(t.Context(), httpx.Actor{AccountID: admin.ID}, ws), kernel.NotFound)
+		wantCode(t, s.Workspaces.DeclineOwnership(t.Context(), admin, ws), kernel.NotFound)
 		a.Post(accesstest.Settings(ws)+"/transfer", "to", "admin@example.org").Is(409, "offered to somebody already")
 		b.Get("/workspaces").Is(200, "offers you the ownership of Acme")
 		page := b.Get(place).Is(200, "Own Acme?", "ann@example.org wants to hand this workspace over to you")

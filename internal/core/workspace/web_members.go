@@ -36,7 +36,7 @@ type invitationRow struct {
 	Invitation
 	Access  string
 	Expired bool
-	Href    string
+	Href    string // where it can be sent again and revoked; empty: not by this person
 }
 
 func (m *Module) membersView(r *http.Request, in Invitation) (v membersView, err error) {
@@ -83,7 +83,7 @@ func (m *Module) memberRow(r *http.Request, a httpx.Actor, p Person, manage bool
 		return row, nil
 	}
 	own, _ := roleNamed(a.Role)
-	if r, _ := roleNamed(p.Role); !r.Above(own) {
+	if (authority{role: own}).mayTouch(p.Role) == nil {
 		row.Href = memberHref(a.WorkspaceID, p.AccountID)
 	}
 	row.Factor, err = m.hasFactor(r.Context(), p.AccountID)
@@ -93,9 +93,13 @@ func (m *Module) memberRow(r *http.Request, a httpx.Actor, p Person, manage bool
 func (m *Module) invitationRows(r *http.Request, a httpx.Actor) (rows []invitationRow, err error) {
 	all, err := m.Invitations(r.Context(), a.WorkspaceID)
 	now := m.d.Clock()
+	own, _ := roleNamed(a.Role)
 	for _, in := range all {
-		rows = append(rows, invitationRow{Invitation: in, Access: m.appLabels(in.Apps), Expired: !in.Open(now),
-			Href: settingsHref(a.WorkspaceID) + "/invitations/" + string(in.ID)})
+		row := invitationRow{Invitation: in, Access: m.appLabels(in.Apps), Expired: !in.Open(now)}
+		if (authority{role: own}).mayTouch(in.Role) == nil {
+			row.Href = settingsHref(a.WorkspaceID) + "/invitations/" + string(in.ID)
+		}
+		rows = append(rows, row)
 	}
 	return rows, err
 }
@@ -259,7 +263,7 @@ func (m *Module) pathMemberOf(r *http.Request) (Person, error) {
 		return p, err
 	}
 	own, _ := roleNamed(a.Role)
-	return p, authority{role: own}.mayTouch(p)
+	return p, authority{role: own}.mayTouch(p.Role)
 }
 
 func (m *Module) memberView(a httpx.Actor, p Person, role string, apps []string) memberView {
