@@ -323,6 +323,11 @@ func TestDirectoryInvitations(t *testing.T) {
 		if err != nil || p.Role != "member" || p.Source != workspace.SourceSCIM || strings.Join(p.Apps, "") != "jobs" {
 			t.Errorf("%+v, %v", p, err)
 		}
+		// It ends what it could not give, for whoever leaves the organisation; only owners are beyond it.
+		mustDo(t, s.Workspaces.SetRole(t.Context(), actorOf(accountID(t, s, owner), owner), ws, c.ID, "billing", nil))
+		wantCode(t, s.Workspaces.SetRole(t.Context(), key, ws, c.ID, "owner", nil), kernel.Forbidden)
+		wantCode(t, s.Workspaces.Remove(t.Context(), key, ws, accountID(t, s, owner)), kernel.Forbidden)
+		wantCode(t, s.Workspaces.SetRole(t.Context(), key, ws, accountID(t, s, owner), "viewer", nil), kernel.Forbidden)
 		mustDo(t, s.Workspaces.Remove(t.Context(), key, ws, c.ID))
 		if n := s.Rows(t, "invitations"); n != 1 {
 			t.Errorf("%d invitations", n)

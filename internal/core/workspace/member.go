@@ -157,14 +157,16 @@ func hold(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID) (name string, e
 
 // authority is what may be done by whoever acts, as of today and not as of when the page was opened.
 type authority struct {
-	role Role
-	apps []string
+	role      Role
+	apps      []string
+	directory bool // not a person
 }
 
-// authorityOf reads it. A key and the server itself, which act for a directory, have an admin's.
+// authorityOf reads it. A key and the server itself, which act for a directory, grant what an admin may, and end what
+// anybody but an owner has: who leaves an organisation is out, whatever the role was.
 func authorityOf(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, by audit.Actor) (a authority, err error) {
 	name := RoleAdmin
-	if by.Kind == "account" {
+	if a.directory = by.Kind != "account"; !a.directory {
 		p, err := personIn(ctx, tx, ws, by.ID)
 		if err != nil {
 			return a, err
@@ -194,7 +196,7 @@ func (a authority) mayGrant(role string, apps []string) error {
 
 // mayTouch refuses to change or remove whoever has, or is invited to, a role above one's own.
 func (a authority) mayTouch(role string) error {
-	if r, _ := roleNamed(role); r.Above(a.role) {
+	if r, _ := roleNamed(role); r.Above(a.role) && (!a.directory || role == RoleOwner) {
 		return kernel.Errorf(kernel.Forbidden, "Only an owner can change or remove %s.", article(role))
 	}
 	return nil
