@@ -188,6 +188,32 @@ func TestSESSignature(t *testing.T) {
 	}
 }
 
+// TestProvidersAreNotFollowed: a key and a mail do not travel on to where a provider, or somebody in its place, points.
+func TestProvidersAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	elsewhere := newProvider(t, func(*http.Request) (string, bool) { return "", true })
+	for _, status := range []int{301, 302, 307, 308} {
+		srv := httptest.NewServer(http.RedirectHandler(elsewhere.URL, status))
+		g, err := NewMailgun(MailgunConfig{Domain: "d.example", Key: "k", base: srv.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := NewSES(SESConfig{Region: "eu-central-1", AccessKey: "a", SecretKey: "b", base: srv.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sender := range []Sender{g, s} {
+			if _, err := sender.Send(t.Context(), providerMessage()); err == nil {
+				t.Errorf("%d is followed", status)
+			}
+		}
+		srv.Close()
+	}
+	if len(elsewhere.got) > 0 {
+		t.Errorf("%d requests went elsewhere", len(elsewhere.got))
+	}
+}
+
 func TestSESFaultsAboutTheAccount(t *testing.T) {
 	t.Parallel()
 	for name, permanent := range map[string]bool{"MessageRejected": true, "BadRequestException": true, "SendingPausedException": false,

@@ -295,6 +295,19 @@ func TestSMTPFaults(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	})
+	t.Run("a certificate that nobody vouches for", func(t *testing.T) {
+		for _, srv := range []*smtpServer{{starttls: true}, {wrap: true}} {
+			srv.t, srv.tls = t, server
+			s, cfg := srv.start(), SMTPConfig{TLS: TLSStart}
+			if srv.wrap {
+				cfg.TLS = TLSWrap
+			}
+			var f *Fault
+			if _, err := s.client(t, cfg).Send(t.Context(), testMessage()); !errors.As(err, &f) || f.Permanent || len(s.mails()) != 0 {
+				t.Errorf("%+v, %d mails", err, len(s.mails()))
+			}
+		}
+	})
 	t.Run("nobody there", func(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
