@@ -107,7 +107,9 @@ func (b *Browser) JSON(method, path, key string, v any) *Response {
 }
 
 // SetCookie puts a cookie into the browser, as an attacker might.
-func (b *Browser) SetCookie(u *url.URL, c *http.Cookie) { b.client.Jar.SetCookies(u, []*http.Cookie{c}) }
+func (b *Browser) SetCookie(u *url.URL, c *http.Cookie) {
+	b.client.Jar.SetCookies(u, []*http.Cookie{c})
+}
 
 // Cookies are those that the browser would send to a page.
 func (b *Browser) Cookies() []*http.Cookie {
