@@ -122,7 +122,7 @@ func (m *Module) appRemovePage(w http.ResponseWriter, r *http.Request) error {
 	}
 	return m.renderSettings(w, r, http.StatusOK, "question", ui.Page{Title: "Remove the authenticator app?",
 		Crumbs: []ui.Crumb{securityCrumb, {Label: "Authenticator app", Href: pathApp}},
-		Body: ui.Dialog{Text: "Signing in will no longer ask for a code, your recovery codes stop working, and all other browsers are signed out. A workspace that demands a second factor shuts you out until you add another.",
+		Body: ui.Dialog{Text: "Signing in will no longer ask for a code, your recovery codes stop working, and all other browsers are signed out. A workspace that demands a second factor shuts you out at your next sign-in, unless you sign in with a passkey.",
 			Form: ui.Form{Action: pathApp + "/remove", Submit: "Remove it", Danger: true, Cancel: pathApp}}})
 }
 
