@@ -244,3 +244,39 @@ func contains(text string, parts ...string) bool {
 	}
 	return false
 }
+
+// TestDirectoryEndsEveryRoleButOwner: who leaves an organisation is out, also with a role that a directory cannot give,
+// and also while invited by a person.
+func TestDirectoryEndsEveryRoleButOwner(t *testing.T) {
+	each(t, func(t *testing.T, s *accesstest.Stack, d directory) {
+		for _, role := range []string{workspace.RoleAdmin, workspace.RoleMember, workspace.RoleViewer, workspace.RoleBilling} {
+			email := role + "@example.org"
+			account := person(t, s, email)
+			s.Join(t, d.ws, account, role)
+			id := d.do(201, "POST", "/Users", `{"userName":"`+email+`"}`).at("id").(string)
+			if d.role(account) != role {
+				t.Errorf("%s became %q", role, d.role(account))
+			}
+			d.do(200, "PATCH", "/Users/"+id, patchActive("false"))
+			if d.role(account) != "" {
+				t.Errorf("%s is a member still", role)
+			}
+		}
+		owner, err := s.Identity.ByEmail(t.Context(), ann)
+		if err != nil {
+			t.Fatal(err)
+		}
+		by := audit.Actor{Kind: "account", ID: owner.ID, Label: ann}
+		if _, err := s.Workspaces.Invite(t.Context(), by, d.ws, workspace.Invitation{Email: "carl@example.org", Role: workspace.RoleBilling}); err != nil {
+			t.Fatal(err)
+		}
+		id := d.do(201, "POST", "/Users", `{"userName":"carl@example.org"}`).at("id").(string)
+		if d.invited("carl@example.org") != "billing" {
+			t.Errorf("invited as %q", d.invited("carl@example.org"))
+		}
+		d.do(200, "PATCH", "/Users/"+id, patchActive("false"))
+		if d.invited("carl@example.org") != "" {
+			t.Error("the invitation of a person outlives the employment")
+		}
+	})
+}

@@ -28,9 +28,11 @@ func (m *Module) listGroups(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	members, err := membersOf(r.Context(), m.db, ws)
-	if err != nil {
-		return err
+	var members map[kernel.ID][]member
+	if p.members || p.filter != nil {
+		if members, err = membersOf(r.Context(), m.db, ws); err != nil {
+			return err
+		}
 	}
 	if p.filter != nil {
 		groups = slices.DeleteFunc(groups, func(g Group) bool { return !p.filter.match(groupAttrs(g, members[g.ID])) })

@@ -45,7 +45,7 @@ func (m *Module) listUsers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	groups, err := m.groupsByUser(r.Context(), ws)
+	groups, err := m.groupsOfUsers(r.Context(), ws, users)
 	if err != nil {
 		return err
 	}
@@ -63,6 +63,22 @@ func (m *Module) findUsers(ctx context.Context, ws kernel.WorkspaceID, f expr) (
 	}
 	users, err := usersOf(ctx, m.db, ws)
 	return slices.DeleteFunc(users, func(u User) bool { return !f.match(userAttrs(u)) }), err
+}
+
+// groupsOfUsers reads the groups of a few users one by one, and those of many at once.
+func (m *Module) groupsOfUsers(ctx context.Context, ws kernel.WorkspaceID, users []User) (map[kernel.ID][]Group, error) {
+	const few = 10
+	if len(users) > few {
+		return m.groupsByUser(ctx, ws)
+	}
+	out := map[kernel.ID][]Group{}
+	for _, u := range users {
+		var err error
+		if out[u.ID], err = m.groupsOfUser(ctx, u); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 func (m *Module) answerUser(w http.ResponseWriter, r *http.Request, status int, u User) error {
