@@ -102,6 +102,7 @@ func TestMobileTokensRotate(t *testing.T) {
 			t.Errorf("%+v, %v", logins, err)
 		}
 
+		s.Browser(t, "192.0.2.1").SignIn(owner).Get("/account/logins").Is(200, "Ann's phone", "app")
 		s.Clock.Add(10*time.Minute - time.Second)
 		want(t, mux, 200, "GET", "/api/v1/things", first.Access, ws)
 		s.Clock.Add(time.Second)

@@ -2,6 +2,22 @@ package identity
 
 import "strings"
 
+// device is what the login's person knows the device as: the name that an app gave it, or the browser.
+func (l Login) device() string {
+	if l.Kind == KindMobile {
+		return l.UserAgent
+	}
+	return describeAgent(l.UserAgent)
+}
+
+// deviceForMail is device in words of ours: whoever signs in chooses an app's name, and mail must not carry it on.
+func (l Login) deviceForMail() string {
+	if l.Kind == KindMobile {
+		return "A mobile app"
+	}
+	return describeAgent(l.UserAgent)
+}
+
 // describeAgent is a browser's header in few words. It is a hint for its owner, so a guess is enough.
 func describeAgent(ua string) string {
 	first := func(marks ...string) string {

@@ -41,7 +41,7 @@ func (m *Module) Watch(w Watcher) { m.watchers = append(m.watchers, w) }
 
 // deviceHash tells devices of a person apart without saying what they are: the browser's family and the country.
 func (m *Module) deviceHash(l Login) []byte {
-	tag := m.d.Seal.Tag("known device", []byte(string(l.AccountID)+"\n"+l.Kind+"\n"+describeAgent(l.UserAgent)+"\n"+l.Country))
+	tag := m.d.Seal.Tag("known device", []byte(string(l.AccountID)+"\n"+l.Kind+"\n"+l.device()+"\n"+l.Country))
 	return tag[:]
 }
 
@@ -65,7 +65,7 @@ func (m *Module) noteDevice(ctx context.Context, tx *db.Tx, a Account, l Login) 
 	if err != nil {
 		return n, err
 	}
-	n.Unusual = Unusual{Account: a.ID, Email: a.Email, Device: describeAgent(l.UserAgent), Place: placeName(l.Country), At: tx.Now()}
+	n.Unusual = Unusual{Account: a.ID, Email: a.Email, Device: l.deviceForMail(), Place: placeName(l.Country), At: tx.Now()}
 	n.newDevice, n.NewCountry = devices > 0 && same == 0, placed > 0 && countries == 0 && l.Country != ""
 	n.Failures, err = m.failuresBefore(ctx, tx, a, l)
 	return n, err

@@ -31,7 +31,7 @@ func (m *Module) loginsPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := loginsView{Others: len(logins) > 1, Attribution: geo.Attribution}
 	for _, l := range logins {
-		v.Logins = append(v.Logins, loginView{Login: l, Device: describeAgent(l.UserAgent), Place: geo.Name(l.Country), Current: l.ID == by.LoginID})
+		v.Logins = append(v.Logins, loginView{Login: l, Device: l.device(), Place: geo.Name(l.Country), Current: l.ID == by.LoginID})
 	}
 	return m.pages.Render(w, r, http.StatusOK, "logins", ui.Page{Title: "Logins", App: "settings", Section: pathLogins,
 		Lead:   "Where you are signed in. A login ends after 14 days without use, and after 90 days in any case.",
