@@ -27,6 +27,7 @@ type cli struct {
 	Demo     demoCmd     `cmd:"" help:"Run a server with a small shop whose background jobs are real, to look around."`
 	Setup    setupCmd    `cmd:"" help:"Make an owner, a workspace and an API key, also beside a running server."`
 	Promises promisesCmd `cmd:"" help:"Check every promise that this server makes about data."`
+	Audit    auditCmd    `cmd:"" help:"Verify the audit log, and print its heads or a chain."`
 	Jobs     jobsCmd     `cmd:"" help:"Look after the job data."`
 	Bench    benchCmd    `cmd:"" help:"Measure this machine."`
 	Version  versionCmd  `cmd:"" help:"Say which version this is."`

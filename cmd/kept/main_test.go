@@ -131,4 +131,21 @@ func TestSetupAndPromises(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &report); err != nil || code != 0 || report.Totals["kept"] == 0 {
 		t.Errorf("promises: code %d, %v, %s", code, err, text)
 	}
+	heads := regexp.MustCompile(`^(?s)` + made.WorkspaceID + `  [0-9a-f]{64}\n.*instance +[0-9a-f]{64}\n\d+ chains, \d+ lines, 0 broken\n$`)
+	if code, text = kept("audit"); code != 0 || !heads.MatchString(text) {
+		t.Errorf("audit: code %d, %s", code, text)
+	}
+	for _, chain := range []string{"instance", made.WorkspaceID} {
+		var exported struct {
+			Chain  string
+			Events []any
+		}
+		code, text = kept("audit", "--chain", chain)
+		if err := json.Unmarshal([]byte(text), &exported); err != nil || code != 0 || exported.Chain != chain || len(exported.Events) == 0 {
+			t.Errorf("audit --chain %s: code %d, %v, %s", chain, code, err, text)
+		}
+	}
+	if code, text = kept("audit", "--chain", "nope"); code != 1 {
+		t.Errorf("audit --chain nope: code %d, %s", code, text)
+	}
 }

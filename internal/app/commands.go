@@ -3,9 +3,13 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 
 	"github.com/kept-dev/kept/internal/core/access"
+	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/core/privacy"
+	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/config"
 )
 
@@ -25,6 +29,29 @@ func Promises(ctx context.Context, cfg config.Config, options ...Option) (report
 		return err
 	})
 	return report, err
+}
+
+// Audit verifies every chain of the audit log and writes their heads or, with the name of a chain ("instance", or a
+// workspace's id), writes that one as JSON.
+func Audit(ctx context.Context, cfg config.Config, chain string, w io.Writer, options ...Option) error {
+	return beside(ctx, cfg, options, func(a *App) error {
+		switch {
+		case chain == audit.Instance:
+			return a.core.audit.WriteJSON(ctx, w, audit.Filter{})
+		case kernel.ValidID(chain):
+			return a.core.audit.WriteJSON(ctx, w, audit.Filter{WorkspaceID: kernel.WorkspaceID(chain)})
+		case chain != "":
+			return fmt.Errorf("--chain: %q is neither %q nor the id of a workspace", chain, audit.Instance)
+		}
+		report, err := a.core.audit.Verify(ctx)
+		if err == nil {
+			err = report.WriteText(w)
+		}
+		if err == nil && len(report.Broken) > 0 {
+			err = errors.New("the audit log was tampered with")
+		}
+		return err
+	})
 }
 
 // beside runs f with an App that is no server.

@@ -5,6 +5,10 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/kept-dev/kept/internal/kernel"
 )
@@ -190,6 +194,20 @@ func (m *Module) queryLines(ctx context.Context, text string, args ...any) ([]*l
 		out = append(out, l)
 	}
 	return out, rows.Err()
+}
+
+// WriteText writes what was found, and the heads: keep them elsewhere, and nobody can rewrite the end of a chain unseen.
+func (r Report) WriteText(w io.Writer) error {
+	var b strings.Builder
+	for _, chain := range slices.Sorted(maps.Keys(r.Heads)) {
+		fmt.Fprintf(&b, "%-26s  %s\n", chain, r.Heads[chain])
+	}
+	for _, broken := range r.Broken {
+		fmt.Fprintf(&b, "BROKEN: %s\n", broken)
+	}
+	fmt.Fprintf(&b, "%d chains, %d lines, %d broken\n", r.Chains, r.Events, len(r.Broken))
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // VerifyAudit is Verify in the form that the promise registry asks for: lines read, and places where a chain breaks.

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -147,8 +148,16 @@ func (m *Module) download(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Disposition", `attachment; filename="kept-audit-`+m.clock().UTC().Format("2006-01-02")+`.json"`)
+	w.Header().Set("Cache-Control", "no-store")
+	return m.WriteJSON(r.Context(), w, f)
+}
+
+// WriteJSON writes the lines that match as one JSON document, with the chain's ends.
+func (m *Module) WriteJSON(ctx context.Context, w io.Writer, f Filter) error {
 	head := exportHead{Format: "kept audit v1", Chain: chainOf(f.WorkspaceID), Made: m.clock().UTC()}
-	chains, err := m.chains(r.Context(), head.Chain)
+	chains, err := m.chains(ctx, head.Chain)
 	if err != nil {
 		return err
 	}
@@ -157,13 +166,6 @@ func (m *Module) download(w http.ResponseWriter, r *http.Request) error {
 		head.BaseSeq, head.BaseHash = c.baseSeq, hex.EncodeToString(c.baseHash)
 		head.HeadSeq, head.HeadHash = c.seq, hex.EncodeToString(c.hash)
 	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="kept-audit-`+m.clock().UTC().Format("2006-01-02")+`.json"`)
-	w.Header().Set("Cache-Control", "no-store")
-	return m.writeExport(r.Context(), w, head, f)
-}
-
-func (m *Module) writeExport(ctx context.Context, w http.ResponseWriter, head exportHead, f Filter) error {
 	first, err := json.Marshal(head)
 	if err != nil {
 		return err
