@@ -268,10 +268,14 @@ func TestLastWayStays(t *testing.T) {
 		if err != nil || len(all) != 2 {
 			t.Fatal(all, err)
 		}
+		logins, err := s.Identity.Logins(t.Context(), account)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var wg sync.WaitGroup
 		for _, p := range all {
 			wg.Go(func() {
-				err := s.Proof.RemovePasskey(t.Context(), httpx.Actor{AccountID: account}, p.ID)
+				err := s.Proof.RemovePasskey(t.Context(), httpx.Actor{AccountID: account, LoginID: logins[0].ID}, p.ID)
 				if err != nil && kernel.CodeOf(err) != kernel.Conflict {
 					t.Error(err)
 				}
