@@ -432,6 +432,18 @@ func TestClosedSignUp(t *testing.T) {
 	}
 }
 
+func TestWithoutMailNothingIsOffered(t *testing.T) {
+	t.Parallel()
+	s := accesstest.New(t, dbtest.SQLite(t), func(d *identity.Deps) { d.NoMail = true })
+	b := s.Browser(t, "192.0.2.1")
+	b.Get("/sign-in").Is(200).Lacks("Mail me a link", "Forgot the password")
+	b.Get("/sign-in/with-link").Is(403, "cannot send mail")
+	b.Post("/sign-in/with-link", "email", known).Is(403)
+	if s.Rows(t, "mail_outbox") != 0 {
+		t.Error("a mail was written")
+	}
+}
+
 func TestEraseAccount(t *testing.T) {
 	accesstest.Each(t, func(t *testing.T, s *accesstest.Stack) {
 		account, ws, _ := s.Owner(t, known, "W")

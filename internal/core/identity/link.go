@@ -6,15 +6,22 @@ import (
 
 	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/core/mail"
+	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
 )
 
 // linkTTL is how long a mailed sign-in link works.
 const linkTTL = 15 * time.Minute
 
+// errNoMail is the answer where links cannot be mailed.
+var errNoMail = kernel.Errorf(kernel.Forbidden, "This server cannot send mail. Ask the person who runs it.")
+
 // RequestLink mails a link that signs in once, to an address that has an account. For every other address the same is
 // written, and dropped instead of sent.
 func (m *Module) RequestLink(ctx context.Context, email, next string) error {
+	if m.d.NoMail {
+		return errNoMail
+	}
 	addr, err := ParseAddress(email)
 	if err != nil {
 		return err

@@ -99,6 +99,9 @@ func withLinkCard(email, next string) cardPage {
 }
 
 func (m *Module) withLinkPage(w http.ResponseWriter, r *http.Request) error {
+	if m.d.NoMail {
+		return errNoMail
+	}
 	p := withLinkCard("", localPath(r.URL.Query().Get("next")))
 	return m.card(w, r, http.StatusOK, p.title, p.lead, p.view)
 }
