@@ -219,6 +219,25 @@ func TestProviderDown(t *testing.T) {
 	})
 }
 
+// What a discovery document says of somebody else, or of addresses that anybody can listen to, is not believed.
+func TestDiscoveryIsOfTheConfiguredIssuer(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		google, ms := w.withGoogle(), w.withMicrosoft()
+		for name, bad := range map[string]string{
+			"issuer": "https://evil.example", "authorization_endpoint": "javascript:alert(1)", "token_endpoint": "http://oauth2.googleapis.com/token",
+			"jwks_uri": "http://www.googleapis.com/oauth2/v3/certs",
+		} {
+			good := google.discovery[name]
+			google.discovery[name] = bad
+			w.Browser(t, "192.0.2.1").Get("/sign-in/with/google").Is(503, "Google cannot be reached").Lacks("evil.example", "alert(1)")
+			google.discovery[name] = good
+		}
+		ms.discovery["issuer"] = "https://login.evil.example/{tenantid}/v2.0"
+		w.Browser(t, "192.0.2.1").Get("/sign-in/with/microsoft").Is(503)
+		goTo(t, w.Browser(t, "192.0.2.1"), google, "/sign-in/with/google")
+	})
+}
+
 func TestOnlyTheProvidersHosts(t *testing.T) {
 	t.Parallel()
 	c := &cloud{}

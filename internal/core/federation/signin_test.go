@@ -112,6 +112,7 @@ func TestSignUpAndInWithGoogle(t *testing.T) {
 		google := w.withGoogle()
 		b := w.Browser(t, "192.0.2.1")
 		b.Get("/sign-in?next=/account").Is(200, "Continue with Google", "/sign-in/with/google?next=%2Faccount")
+		b.Get("/sign-up?next=/account").Is(200, "Continue with Google", "/sign-in/with/google?next=%2Faccount")
 		b.Get(goTo(t, b, google, "/sign-in/with/google?next=/account")).To("/sign-in/finish")
 		if n := w.Rows(t, "accounts"); n != 0 {
 			t.Fatalf("%d accounts before the person asked for one", n)

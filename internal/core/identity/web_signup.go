@@ -9,11 +9,11 @@ import (
 	"github.com/kept-dev/kept/internal/ui"
 )
 
-func signUpCard(email, next string) cardPage {
+func (m *Module) signUpCard(email, next string) cardPage {
 	return cardPage{title: "Open an account", lead: "We mail you a link with which you choose a password.", view: cardView{
 		Form: &ui.Form{Action: pathSignUp, Submit: "Mail me the link", Hidden: hidden("next", next),
 			Fields: []ui.Field{emailField(email, true)}},
-		Links: []ui.Link{{Label: "I have an account", Href: withNext(pathSignIn, next)}},
+		Offers: m.offers(next), Links: []ui.Link{{Label: "I have an account", Href: withNext(pathSignIn, next)}},
 	}}
 }
 
@@ -25,7 +25,7 @@ func (m *Module) signUpPage(w http.ResponseWriter, r *http.Request) error {
 	if !httpx.ActorOf(r.Context()).Anonymous() {
 		return respond.SeeOther(w, r, m.d.Start)
 	}
-	p := signUpCard("", next)
+	p := m.signUpCard("", next)
 	return m.card(w, r, http.StatusOK, p.title, p.lead, p.view)
 }
 
@@ -35,7 +35,7 @@ func (m *Module) signUp(w http.ResponseWriter, r *http.Request) error {
 	}
 	email, next := r.PostForm.Get("email"), localPath(r.PostForm.Get("next"))
 	if err := m.RequestSignUp(r.Context(), email, next); err != nil {
-		return m.again(w, r, signUpCard(email, next), err)
+		return m.again(w, r, m.signUpCard(email, next), err)
 	}
 	return m.sent(w, r, pathSignUp, email, next)
 }
