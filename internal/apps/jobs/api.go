@@ -109,7 +109,8 @@ type QueueJSON struct {
 	FailureRate     *float64       `json:"failure_rate" doc:"Failed part of the finished runs, 0 to 1."`
 	WaitMS          QuantilesJSON  `json:"wait_ms"`
 	DurationMS      QuantilesJSON  `json:"duration_ms"`
-	Waiting         int            `json:"waiting_now"`
+	Waiting         int            `json:"waiting_now" doc:"Runs that wait for a worker."`
+	Later           int            `json:"later_now" doc:"Runs that start later: delayed, or between two attempts."`
 	Active          int            `json:"active_now"`
 	OldestWaitingAt *time.Time     `json:"oldest_waiting_at"`
 }
@@ -321,7 +322,7 @@ func (m *Module) apiQueues(w http.ResponseWriter, r *http.Request) error {
 }
 
 func queueJSON(q *index.QueueStats, window int64) QueueJSON {
-	out := QueueJSON{Queue: q.Queue, Runs: q.Runs, ByStatus: map[string]int{}, Waiting: q.Waiting, Active: q.Running,
+	out := QueueJSON{Queue: q.Queue, Runs: q.Runs, ByStatus: map[string]int{}, Waiting: q.Waiting, Later: q.Later, Active: q.Running,
 		PerMinute: float64(q.Finished()) / (float64(window) / 60e6), OldestWaitingAt: at(q.OldestWaiting),
 		WaitMS: quantiles(&q.Wait), DurationMS: quantiles(&q.Took)}
 	for s, n := range q.ByStatus {

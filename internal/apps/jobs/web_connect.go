@@ -21,8 +21,10 @@ func (m *Module) connect(ws kernel.WorkspaceID) *connectView {
 	base := m.d.BaseURL()
 	return &connectView{
 		KeysHref: "/w/" + string(ws) + "/settings/api-keys",
-		Curl: fmt.Sprintf(`curl -sS -H "Authorization: Bearer %s" -H "Content-Type: application/json" -d '{"events":[{"jobId":"1","jobName":"hello","queue":"test","event":"completed","timestamp":'"$(date +%%s)"'000}]}' %s/api/v1/events`,
-			keyPlaceholder, base),
+		Curl: fmt.Sprintf(`curl -sS %s/api/v1/events \
+  -H "Authorization: Bearer %s" -H "Content-Type: application/json" \
+  -d '{"events":[{"jobId":"1","jobName":"hello","queue":"test","event":"completed","timestamp":'"$(date +%%s)"'000}]}'`,
+			base, keyPlaceholder),
 		Node: fmt.Sprintf(`// npm install jobviz-agent
 import { initJobviz } from "jobviz-agent";
 

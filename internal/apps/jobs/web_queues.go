@@ -218,12 +218,12 @@ func byTrouble(a, b queueView) int {
 }
 
 func queueStats(ws kernel.WorkspaceID, o *index.Overview, span window) []ui.Stat {
-	var runs, failed, finished, waiting, running int
+	var runs, failed, finished, waiting, later, running int
 	var wait, took index.Spans
 	for i := range o.Queues {
 		q := &o.Queues[i]
 		runs, failed, finished = runs+q.Runs, failed+q.ByStatus[fold.Failed], finished+q.Finished()
-		waiting, running = waiting+q.Waiting, running+q.Running
+		waiting, later, running = waiting+q.Waiting, later+q.Later, running+q.Running
 		wait.Merge(&q.Wait)
 		took.Merge(&q.Took)
 	}
@@ -239,11 +239,15 @@ func queueStats(ws kernel.WorkspaceID, o *index.Overview, span window) []ui.Stat
 	p95 := func(label string, s *index.Spans) ui.Stat {
 		return ui.Stat{Label: label, Value: spanOr(s.Quantile(.95)), Hint: "median " + spanOr(s.Quantile(.5))}
 	}
+	line := ui.Stat{Label: "Waiting now", Value: count(waiting), Href: listWith(ws, "status", "waiting,stalled")}
+	if later > 0 {
+		line.Hint = count(later) + " due later"
+	}
 	return []ui.Stat{
 		{Label: "Jobs", Value: count(runs), Hint: perMinute(float64(runs)/span.Long.Minutes()) + " a minute", Href: listWith(ws, "time", span.Key)},
 		rate, p95("Waited, p95", &wait), p95("Took, p95", &took),
 		{Label: "Running now", Value: count(running), Href: listWith(ws, "status", "active")},
-		{Label: "Waiting now", Value: count(waiting), Href: listWith(ws, "status", "waiting,delayed,retrying,stalled")},
+		line,
 	}
 }
 

@@ -24,7 +24,8 @@ type QueueStats struct {
 	Runs          int
 	ByStatus      [fold.Completed + 1]int
 	OldestWaiting int64 // since when the longest waiting run waits, whenever it began; 0 when none does
-	Waiting       int   // runs that wait now, whenever they began
+	Waiting       int   // runs that wait for a worker now, whenever they began
+	Later         int   // runs that start later: delayed, or between two attempts
 	Running       int   // runs that are active now
 	Wait, Took    Spans
 	Done          []int // runs that completed, by bucket of the second of their end
@@ -166,11 +167,12 @@ func (c *counter) addRow(r *Row) {
 
 // addSum adds runs of one queue that all began in the span, or none of them.
 func (c *counter) addSum(sum *blockSum, inside bool) {
-	if !inside && sum.Waiting == 0 && sum.Running == 0 {
+	if !inside && sum.Waiting == 0 && sum.Later == 0 && sum.Running == 0 {
 		return
 	}
 	q := c.queue(sum.Queue)
 	q.Waiting += sum.Waiting
+	q.Later += sum.Later
 	q.Running += sum.Running
 	if sum.OldestWaiting != 0 && (q.OldestWaiting == 0 || sum.OldestWaiting < q.OldestWaiting) {
 		q.OldestWaiting = sum.OldestWaiting
@@ -212,11 +214,13 @@ func (q *QueueStats) series(s fold.Status) []int {
 // addOpen counts a run that is not over, whenever it began.
 func (q *QueueStats) addOpen(r *Row) {
 	switch r.Status {
-	case fold.Waiting, fold.Delayed, fold.Retrying, fold.Stalled:
+	case fold.Waiting, fold.Stalled:
 		q.Waiting++
-		if r.Status == fold.Waiting && (q.OldestWaiting == 0 || r.First < q.OldestWaiting) {
+		if q.OldestWaiting == 0 || r.First < q.OldestWaiting {
 			q.OldestWaiting = r.First
 		}
+	case fold.Delayed, fold.Retrying:
+		q.Later++
 	case fold.Active:
 		q.Running++
 	}

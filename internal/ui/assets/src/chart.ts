@@ -120,7 +120,7 @@ function options(host: HTMLElement, data: Data, width: number, height: number, a
     scales: { x: { time: true, range: data.bars ? (_u, lo, hi) => room(data, lo, hi) : undefined }, y: { range: (_u, lo, hi) => span(lo, hi) } },
     axes: [
       { stroke: text, grid: { show: false }, ticks, font, size: 28, gap: 8, space: 76, values: moments },
-      { stroke: text, grid, ticks, font, size: gutter, gap: 8, space: 32, values: (_u, v) => v.map((n) => number(n, data.unit)) },
+      { stroke: text, grid, ticks, font, size: gutter, gap: 8, space: 32, incrs: counts(data) ? whole : undefined, values: (_u, v) => v.map((n) => number(n, data.unit)) },
     ],
     series: [
       {},
@@ -141,6 +141,14 @@ function options(host: HTMLElement, data: Data, width: number, height: number, a
   };
 }
 
+// counts tells whether all numbers are whole: then halves on the axis would mean nothing.
+function counts(data: Data): boolean {
+  return data.unit !== "s" && data.unit !== "ms" && data.lines.every((l) => l.values.every((v) => v == null || Number.isInteger(v)));
+}
+
+// whole are the steps of such an axis: 1, 2, 5, 10, 20, …
+const whole = Array.from({ length: 12 }, (_, i) => [1, 2, 5].map((n) => n * 10 ** i)).flat();
+
 // marks draws the moments that the numbers are to be compared with. A label
 // that would run into the one before is left out; the page has them all.
 function marks(u: uPlot, host: HTMLElement): void {
@@ -151,6 +159,8 @@ function marks(u: uPlot, host: HTMLElement): void {
   pen.font = `${11 * devicePixelRatio}px ${getComputedStyle(host).fontFamily}`;
   pen.strokeStyle = pen.fillStyle = color(host, "--text");
   pen.lineWidth = devicePixelRatio;
+  pen.textAlign = "left";
+  pen.textBaseline = "alphabetic"; // the axes leave others behind
   pen.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
   for (const mark of read(host).marks ?? []) {
     const x = u.valToPos(mark.at, "x", true);
