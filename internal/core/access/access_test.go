@@ -202,11 +202,15 @@ func TestRolesAtTheSettings(t *testing.T) {
 		s.Join(t, ws, account, "member")
 		b := s.Browser(t, "192.0.2.2").SignIn(stranger)
 		path := accesstest.Settings(ws)
-		b.Get(path).Is(200, "An owner can change it", owner, stranger)
+		b.Get(path).Is(200, "An owner or admin can change it")
+		b.Get(path+"/members").Is(200, owner, stranger)
 		b.Get(path + "/api-keys").Is(403)
 		b.Get(path + "/audit").Is(403)
 		b.Post(path, "name", "Mine").Is(403)
 		b.Post(path+"/api-keys", "name", "x", "scope-read", "on").Is(403)
+		setRole(t, s, ws, account, "admin")
+		b.Get(path+"/api-keys").Is(200, "kept setup", "Rotate", "Revoke")
+		b.Post(path+"/api-keys", "name", "x", "scope-read", "on").Is(200, "The key is ready")
 	})
 }
 
