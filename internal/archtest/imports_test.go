@@ -129,6 +129,11 @@ var homes = []home{
 	{"github.com/wneessen/go-mail", []string{"internal/core/mail"}, "mail leaves by one door, which knows the declared types"},
 	{"github.com/riverqueue/river", []string{"internal/platform/queue", "sdk/go/keptriver", "internal/demo", "internal/app", "cmd/kept"}, "background work goes through platform/queue; the demo runs a queue of its own to report on"},
 	{"github.com/evanw/esbuild", []string{"tools/assets"}, "the build of the pages is committed; the product does not bundle"},
+	{"github.com/go-webauthn/webauthn", []string{"internal/core/proof"}, "what a passkey is worth is decided in one place"},
+	{"rsc.io/qr", []string{"internal/core/proof"}, "one picture, of a secret"},
+	{"github.com/coreos/go-oidc/v3", []string{"internal/core/federation"}, "what a provider says is checked in one place"},
+	{"golang.org/x/oauth2", []string{"internal/core/federation"}, "what a provider says is checked in one place"},
+	{"github.com/phuslu/iploc", []string{"internal/platform/geo"}, "its table is large, and its licence wants a line where it shows"},
 	{"github.com/alecthomas/kong", []string{"cmd", "internal/platform/config"}, "flags are read once, in the command"},
 }
 
