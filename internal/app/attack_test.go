@@ -181,6 +181,52 @@ func TestHostHeader(t *testing.T) {
 	}
 }
 
+// TestUserEnumeration asks each door that takes an address about one that has an account and one that has none: status,
+// headers and page are the same.
+func TestUserEnumeration(t *testing.T) {
+	t.Parallel()
+	testkit.Each(t, func(t *testing.T, engine testkit.Option) {
+		a := testkit.Start(t, engine, testkit.With(app.WithMailbox()))
+		known, inviter := a.SignedUp(t).Email, a.SignedUp(t)
+		unknown := strings.Replace(known, "person-", "nobody-", 1)
+		stranger := testkit.NewBrowser(t, a.URL())
+		form := func(b *testkit.Browser, path string, more url.Values) func(email string) *testkit.Response {
+			return func(email string) *testkit.Response {
+				values := url.Values{"email": {email}}
+				for name, v := range more {
+					values[name] = v
+				}
+				return b.PostForm(path, values)
+			}
+		}
+		for name, ask := range map[string]func(email string) *testkit.Response{
+			"sign-in": form(stranger, "/sign-in", url.Values{"password": {"not the password"}}),
+			"sign-up": form(stranger, "/sign-up", nil),
+			"reset":   form(stranger, "/reset-password", nil),
+			"link":    form(stranger, "/sign-in/with-link", nil),
+			"invite":  form(inviter.Browser, inviter.Path("/settings/members/invite"), url.Values{"role": {"member"}, "apps": {"all"}}),
+			"mobile": func(email string) *testkit.Response {
+				return stranger.JSON("POST", "/api/v1/mobile/sign-in", "", map[string]any{"email": email, "password": "not the password"})
+			},
+		} {
+			x, y := ask(known), ask(unknown)
+			if x.Status != y.Status {
+				t.Errorf("%s: %d for a known address, %d for an unknown one", name, x.Status, y.Status)
+			}
+			if a, b := neutral(x, known), neutral(y, unknown); a != b {
+				t.Errorf("%s: the answers differ:\n%s\n---\n%s", name, a, b)
+			}
+		}
+	})
+}
+
+// neutral is an answer without what differs between any two.
+func neutral(res *testkit.Response, email string) string {
+	text := res.Header.Get("Location") + res.Header.Get("Set-Cookie") + "\n" + res.Body
+	text = strings.NewReplacer(email, "ADDRESS", url.QueryEscape(email), "ADDRESS", res.Header.Get("X-Request-Id"), "REQUEST").Replace(text)
+	return text
+}
+
 // TestIDGuessing sees that the id of one thing says nothing about the next.
 func TestIDGuessing(t *testing.T) {
 	t.Parallel()

@@ -154,3 +154,25 @@ func TestMailIsThrottledPerAddress(t *testing.T) {
 		}
 	})
 }
+
+// TestTimingOfUnknownAddresses counts the work behind an answer, which is what its time tells: the same number of password
+// hashes (the dear part) and of rows written, for an address that has an account and for one that has none.
+func TestTimingOfUnknownAddresses(t *testing.T) {
+	accesstest.Each(t, func(t *testing.T, s *accesstest.Stack) {
+		s.Owner(t, known, "W")
+		trace(t, s, "/sign-in", "third@example.org", "password", "wrong") // the network's own count begins
+		for path, fields := range map[string][]string{
+			"/sign-in": {"password", "not the password"}, "/sign-up": nil, "/reset-password": nil, "/sign-in/with-link": {"next", "/"},
+		} {
+			a, b := trace(t, s, path, known, fields...), trace(t, s, path, unknown, fields...)
+			if a.hashing != b.hashing {
+				t.Errorf("%s: %d hashes for a known address, %d for an unknown one", path, a.hashing, b.hashing)
+			}
+			for table := range a.rows {
+				if a.rows[table] != b.rows[table] {
+					t.Errorf("%s: %d rows of %s for a known address, %d for an unknown one", path, a.rows[table], table, b.rows[table])
+				}
+			}
+		}
+	})
+}
