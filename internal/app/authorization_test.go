@@ -40,7 +40,7 @@ const matrixHead = `# Who may use which route. One line per route, one column pe
 func TestAuthorizationMatrix(t *testing.T) {
 	t.Parallel()
 	testkit.Each(t, func(t *testing.T, engine testkit.Option) {
-		a := testkit.Start(t, engine, testkit.With(app.WithMailbox()))
+		a := testkit.Start(t, engine, testkit.With(app.WithMailbox(), app.WithDemoPages()))
 		cast := newCast(t, a)
 		mux, err := a.HollowMux()
 		if err != nil {

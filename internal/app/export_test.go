@@ -18,6 +18,11 @@ func (a *App) Workspaces() *workspace.Module { return a.core.workspaces }
 // Mail sends what is due.
 func (a *App) Mail() *mail.Module { return a.core.mail }
 
+// WithDemoPages adds the pages that only a demo has.
+func WithDemoPages() Option {
+	return func(a *App) { a.extra = append(a.extra, demoModule{a}) }
+}
+
 // Reached is what HollowMux answers when a request has come through to the handler.
 const Reached = 299
 
