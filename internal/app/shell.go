@@ -37,7 +37,7 @@ func (a *App) buildUI(context.Context) (err error) {
 
 // frame is what surrounds a page: the navigation of the workspace that one is in, and who one is.
 func (a *App) frame(r *http.Request) ui.Frame {
-	actor := httpx.ActorOf(r.Context())
+	actor := a.core.access.Around(r)
 	f := ui.Frame{Nav: ui.ExpandNav(a.core.workspaces.VisibleNav(a.nav, actor), string(actor.WorkspaceID))}
 	if actor.AccountID == "" {
 		return f

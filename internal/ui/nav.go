@@ -23,6 +23,7 @@ type NavItem struct {
 	Label string
 	Href  string
 	Icon  string
+	Group string // the heading that it stands under with its neighbours; empty: none
 	Order int
 	Needs string // the permission without which the page does not open; empty: none. Whoever builds the Frame looks at it
 }
@@ -55,6 +56,7 @@ type appLink struct {
 
 type navLink struct {
 	NavItem
+	Head    string // the heading above it, where a group begins
 	Current bool
 }
 
@@ -89,7 +91,11 @@ func navLinks(nav []NavItem, app, section, path string) []navLink {
 		if it.App != app {
 			continue
 		}
-		links = append(links, navLink{NavItem: it})
+		link := navLink{NavItem: it}
+		if n := len(links); n == 0 || links[n-1].Group != it.Group {
+			link.Head = it.Group
+		}
+		links = append(links, link)
 		n := len(it.Href)
 		switch {
 		case section != "" && it.Href == section:

@@ -1,9 +1,6 @@
 package jobs
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,25 +9,6 @@ import (
 
 	"github.com/kept-dev/kept/internal/ui/uitest"
 )
-
-// shots writes pictures of a page where KEPT_SHOTS says, for people to look at.
-func shots(t *testing.T, p *uitest.Page, name string) {
-	t.Helper()
-	for _, look := range looks {
-		p.Size(t, look.width, 900)
-		p.Dark(t, look.dark)
-		p.FitsWidth(t)
-		p.Axe(t)
-		if dir := os.Getenv("KEPT_SHOTS"); dir != "" {
-			p.Screenshot(t, filepath.Join(dir, fmt.Sprintf("%s-%d-dark=%v.png", name, look.width, look.dark)), look.width, look.dark)
-		}
-	}
-}
-
-var looks = []struct {
-	width int64
-	dark  bool
-}{{1280, false}, {1280, true}, {390, false}, {390, true}}
 
 // One Chromium serves all tests; each tab has a profile of its own.
 func TestPagesInABrowser(t *testing.T) {
@@ -47,13 +25,13 @@ func TestPagesInABrowser(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			shots(t, b.Open(t, w.base()+path), name)
+			b.Open(t, w.base()+path).Look(t, name)
 		})
 	}
 	for name, url := range map[string]string{"connect": empty.base(), "queues-empty": empty.base() + "/queues"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			shots(t, b.Open(t, url), name)
+			b.Open(t, url).Look(t, name)
 		})
 	}
 	for name, test := range map[string]func(*testing.T, *uitest.Browser){

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -54,6 +55,40 @@ func (m *Module) Membership(ctx context.Context, a httpx.Actor, ws kernel.Worksp
 	}
 	a.WorkspaceID, a.Workspace, a.Role, a.Apps = ws, it.value.Name, it.value.Role, it.value.Apps
 	return a, m.d.Workspaces.Admit(ctx, a, it.value)
+}
+
+// Around is who asks, in the workspace whose navigation surrounds the page. Pages of one's own, such as the account, are
+// in none: there it is the only workspace that one has, else the one that one comes from.
+func (m *Module) Around(r *http.Request) httpx.Actor {
+	a := httpx.ActorOf(r.Context())
+	if a.AccountID == "" || a.WorkspaceID != "" {
+		return a
+	}
+	all, err := m.d.Workspaces.Of(r.Context(), a.AccountID)
+	if err != nil {
+		return a
+	}
+	before := cameFrom(r)
+	for _, w := range all {
+		if len(all) > 1 && w.ID != before {
+			continue
+		}
+		if inside, err := m.Membership(r.Context(), a, w.ID); err == nil {
+			return inside
+		}
+	}
+	return a
+}
+
+// cameFrom is the workspace of the page that a link was followed on; the browser tells it to pages of the same site.
+func cameFrom(r *http.Request) kernel.WorkspaceID {
+	u, err := url.Parse(r.Referer())
+	if err != nil || u.Host != r.Host {
+		return ""
+	}
+	rest, _ := strings.CutPrefix(u.Path, "/w/")
+	ws, _, _ := strings.Cut(rest, "/")
+	return kernel.WorkspaceID(ws)
 }
 
 // Bearer is who the bearer token belongs to: a workspace's key, or a person's token. No token is the zero Actor; one that

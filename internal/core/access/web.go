@@ -61,8 +61,8 @@ func (m *Module) Routes() []httpx.Route {
 // Nav is the module's part of the navigation.
 func (m *Module) Nav() []ui.NavItem {
 	return []ui.NavItem{
-		{App: "settings", Label: "Tokens", Href: pathTokens, Icon: "terminal", Order: 13},
-		{App: "settings", Label: "API keys", Href: pathKeys, Icon: "key", Order: 30, Needs: string(httpx.MayManage)},
+		{App: "settings", Group: "Account", Label: "Tokens", Href: pathTokens, Icon: "terminal", Order: 13},
+		{App: "settings", Group: "Workspace", Label: "API keys", Href: pathKeys, Icon: "key", Order: 30, Needs: string(httpx.MayManage)},
 	}
 }
 

@@ -31,7 +31,7 @@ func (m *Module) Routes() []httpx.Route {
 
 // Nav is the module's part of the navigation.
 func (m *Module) Nav() []ui.NavItem {
-	return []ui.NavItem{{App: "settings", Label: "API log", Href: pathLog, Icon: "list", Order: 41, Needs: string(httpx.MayAudit)}}
+	return []ui.NavItem{{App: "settings", Group: "Workspace", Label: "API log", Href: pathLog, Icon: "zap", Order: 41, Needs: string(httpx.MayAudit)}}
 }
 
 type pageView struct {

@@ -29,7 +29,7 @@ func (m *Module) Routes() []httpx.Route {
 
 // Nav is the module's part of the navigation.
 func (m *Module) Nav() []ui.NavItem {
-	return []ui.NavItem{{App: "settings", Label: "Audit log", Href: "/w/{ws}/settings/audit", Icon: "shield", Order: 40, Needs: string(httpx.MayAudit)}}
+	return []ui.NavItem{{App: "settings", Group: "Workspace", Label: "Audit log", Href: "/w/{ws}/settings/audit", Icon: "eye", Order: 40, Needs: string(httpx.MayAudit)}}
 }
 
 func clientIP(ctx context.Context) string {

@@ -82,9 +82,9 @@ func careful(r httpx.Route) httpx.Route {
 // Nav is the module's part of the navigation.
 func (m *Module) Nav() []ui.NavItem {
 	return []ui.NavItem{
-		{App: "settings", Label: "Account", Href: pathAccount, Icon: "user", Order: 10},
-		{App: "settings", Label: "Security", Href: pathSecurity, Icon: "shield", Order: 11},
-		{App: "settings", Label: "Logins", Href: pathLogins, Icon: "clock", Order: 12},
+		{App: "settings", Group: "Account", Label: "Profile", Href: pathAccount, Icon: "user", Order: 10},
+		{App: "settings", Group: "Account", Label: "Security", Href: pathSecurity, Icon: "shield", Order: 11},
+		{App: "settings", Group: "Account", Label: "Logins", Href: pathLogins, Icon: "clock", Order: 12},
 	}
 }
 

@@ -47,7 +47,7 @@ func (m *Module) accountPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (m *Module) renderAccount(w http.ResponseWriter, r *http.Request, status int, v accountView) error {
-	return m.pages.Render(w, r, status, "account", ui.Page{Title: "Account", App: "settings", Section: pathAccount, Toasts: done(r, status), Body: v})
+	return m.pages.Render(w, r, status, "account", ui.Page{Title: "Profile", App: "settings", Section: pathAccount, Toasts: done(r, status), Body: v})
 }
 
 func (m *Module) accountView(r *http.Request) (v accountView, err error) {
@@ -60,7 +60,7 @@ func (m *Module) accountView(r *http.Request) (v accountView, err error) {
 	v.Name = ui.Form{Action: pathAccount + "/name", ID: "name", Narrow: true, Submit: "Save", Fields: []ui.Field{
 		{Name: "name", Label: "Name", Value: a.Name, Autocomplete: "name", MaxLength: maxName, Hint: "Your team sees it."}}}
 	v.Location = ui.Form{Action: pathAccount + "/location", ID: "location", Narrow: true, Submit: "Save", Fields: []ui.Field{
-		{Name: "location", Label: "Location", Value: a.Location, Autocomplete: "country-name", MaxLength: maxLocation,
+		{Name: "location", Label: "City or country", Value: a.Location, Autocomplete: "country-name", MaxLength: maxLocation,
 			Hint: "A city or a country, as exactly as you like. Leave it empty to say nothing."}}}
 	v.Email = ui.Form{Action: pathAccount + "/email", ID: "email", Narrow: true, Submit: "Change the address", Fields: []ui.Field{
 		{Name: "email", Label: "New e-mail address", Kind: "email", Autocomplete: "email", Required: true, MaxLength: maxAddress}}}

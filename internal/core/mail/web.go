@@ -38,7 +38,7 @@ func (m *Module) Nav() []ui.NavItem {
 	if m.pages == nil {
 		return nil
 	}
-	return []ui.NavItem{{App: "settings", Label: "Mail", Href: pathChoices, Icon: "mail", Order: 14}}
+	return []ui.NavItem{{App: "settings", Group: "Account", Label: "Mail", Href: pathChoices, Icon: "mail", Order: 14}}
 }
 
 type choicesView struct {

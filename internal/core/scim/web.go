@@ -36,7 +36,7 @@ func (m *Module) Nav() []ui.NavItem {
 	if m.pages == nil || m.d.Access == nil {
 		return nil
 	}
-	return []ui.NavItem{{App: "settings", Label: "Provisioning", Href: pathPage, Icon: "refresh", Order: 35, Needs: string(httpx.MayManage)}}
+	return []ui.NavItem{{App: "settings", Group: "Workspace", Label: "Provisioning", Href: pathPage, Icon: "refresh", Order: 35, Needs: string(httpx.MayManage)}}
 }
 
 func pageHref(ws kernel.WorkspaceID) string { return "/w/" + string(ws) + "/settings/provisioning" }

@@ -93,8 +93,8 @@ func (m *Module) personRoutes() []httpx.Route {
 // Nav is the module's part of the navigation.
 func (m *Module) Nav() []ui.NavItem {
 	return []ui.NavItem{
-		{App: "settings", Label: "Workspace", Href: pathSettings, Icon: "settings", Order: 20, Needs: string(httpx.MayBelong)},
-		{App: "settings", Label: "Members", Href: pathMembers, Icon: "users", Order: 21, Needs: string(httpx.MayView)},
+		{App: "settings", Group: "Workspace", Label: "General", Href: pathSettings, Icon: "settings", Order: 20, Needs: string(httpx.MayBelong)},
+		{App: "settings", Group: "Workspace", Label: "Members", Href: pathMembers, Icon: "users", Order: 21, Needs: string(httpx.MayView)},
 	}
 }
 

@@ -24,7 +24,7 @@ func noLimits() map[httpx.RateClass]httpx.Limit {
 }
 
 func (s *Stack) frame(r *http.Request) ui.Frame {
-	a := httpx.ActorOf(r.Context())
+	a := s.Access.Around(r)
 	items := append(append(append(s.Identity.Nav(), s.Workspaces.Nav()...), s.Access.Nav()...), append(append(s.Audit.Nav(), s.SCIM.Nav()...), s.Mail.Nav()...)...)
 	f := ui.Frame{Nav: ui.ExpandNav(s.Workspaces.VisibleNav(items, a), string(a.WorkspaceID))}
 	if a.Anonymous() {
@@ -41,6 +41,7 @@ type Browser struct {
 	s     *Stack
 	IP    string
 	Token string // the session cookie; empty is none
+	From  string // the address of the page that links are followed on; empty is none
 }
 
 // Browser opens a browser at an address.
@@ -77,6 +78,9 @@ func (b *Browser) do(r *http.Request) Answer {
 	r.Header.Set("Accept", "text/html")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+	if b.From != "" {
+		r.Header.Set("Referer", b.From)
+	}
 	if b.Token != "" {
 		r.AddCookie(&http.Cookie{Name: httpx.SessionCookie, Value: b.Token})
 	}
