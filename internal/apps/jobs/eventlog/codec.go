@@ -31,21 +31,25 @@ const maxPart = 256 << 20
 
 // Packer compresses and seals parts of blocks, and the reverse. It is safe for concurrent use.
 type Packer struct {
-	enc *zstd.Encoder
-	dec *zstd.Decoder
+	enc   *zstd.Encoder
+	quick *zstd.Encoder // for what is soon packed again
+	dec   *zstd.Decoder
 }
 
 // NewPacker makes a Packer.
 func NewPacker() *Packer {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false))
-	if err != nil {
-		panic("eventlog: options of zstd: " + err.Error())
+	encoder := func(level zstd.EncoderLevel) *zstd.Encoder {
+		enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false))
+		if err != nil {
+			panic("eventlog: options of zstd: " + err.Error())
+		}
+		return enc
 	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithDecoderMaxMemory(maxPart))
 	if err != nil {
 		panic("eventlog: options of zstd: " + err.Error())
 	}
-	return &Packer{enc: enc, dec: dec}
+	return &Packer{enc: encoder(zstd.SpeedDefault), quick: encoder(zstd.SpeedFastest), dec: dec}
 }
 
 // Pack compresses densely and seals. The label names the kind of part and is authenticated with it.
@@ -53,7 +57,12 @@ func (p *Packer) Pack(box *seal.Box, label string, plain []byte) ([]byte, error)
 	return box.Seal(p.enc.EncodeAll(plain, make([]byte, 0, len(plain)/3)), []byte(label))
 }
 
-// Unpack is the inverse of Pack.
+// PackQuick is Pack for what is soon read and packed again: less dense, in less time.
+func (p *Packer) PackQuick(box *seal.Box, label string, plain []byte) ([]byte, error) {
+	return box.Seal(p.quick.EncodeAll(plain, make([]byte, 0, len(plain)/2)), []byte(label))
+}
+
+// Unpack is the inverse of Pack and PackQuick.
 func (p *Packer) Unpack(box *seal.Box, label string, sealed []byte) ([]byte, error) {
 	return p.unpack(box, label, codecZstd, sealed)
 }

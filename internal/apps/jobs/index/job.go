@@ -45,6 +45,7 @@ type Job struct {
 	Attrs     []Attr // sorted by kind, time and value
 	Received  int64  // when its newest event was received, microseconds
 
+	hash   uint64 // keyHash of the key; 0 while nobody has asked
 	folded []Row  // what rows gave last; nil when the job has changed since
 	entry  *entry // the job's place in the head, while that is being flushed
 }
@@ -55,7 +56,13 @@ func Key(queue, id string) string { return queue + "\x00" + id }
 // keyHash is the hash by which segments find a job. Lists order ties by its upper half.
 func keyHash(key []byte) uint64 { return xxhash.Sum64(key) }
 
-func (j *Job) keyHash() uint64 { return keyHash([]byte(Key(j.Queue, j.ID))) }
+// keyHash is that of the job's key; it is asked for at each fold and flush.
+func (j *Job) keyHash() uint64 {
+	if j.hash == 0 {
+		j.hash = keyHash([]byte(Key(j.Queue, j.ID)))
+	}
+	return j.hash
+}
 
 // addAttr merges a value: of equal values the earliest counts.
 func (j *Job) addAttr(kind AttrKind, value string, at int64) bool {

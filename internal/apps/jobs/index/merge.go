@@ -97,7 +97,7 @@ func (s *shard) rewrite(ctx context.Context, group []*segment, before int64) err
 	if err != nil {
 		return err
 	}
-	parts, err := x.pack(box, blocks)
+	parts, err := x.pack(box, merged.level, blocks)
 	if err != nil {
 		return err
 	}

@@ -202,7 +202,7 @@ func (s *shard) entry(r *eventlog.Record) *entry {
 	if e == nil {
 		key := string(s.key)
 		queue := s.intern(r.Queue)
-		e = &entry{key: key, own: Job{Queue: queue, ID: key[len(queue)+1:], Set: make(fold.Set, 0, 4), Attrs: make([]Attr, 0, 4)}}
+		e = &entry{key: key, own: Job{Queue: queue, ID: key[len(queue)+1:], hash: keyHash(s.key), Set: make(fold.Set, 0, 4), Attrs: make([]Attr, 0, 4)}}
 		e.job = &e.own
 		s.head[key] = e
 	}

@@ -124,13 +124,18 @@ func (x *Index) loadSegments(ctx context.Context, ws kernel.WorkspaceID) (segmen
 // packed is a block that is ready to be stored.
 type packed struct{ scan, texts, events []byte }
 
-func (x *Index) pack(box *seal.Box, blocks []plainBlock) ([]packed, error) {
+// pack packs a segment's blocks. Those of the lowest level are merged soon.
+func (x *Index) pack(box *seal.Box, level int, blocks []plainBlock) ([]packed, error) {
+	pack := x.packer.Pack
+	if level == 0 {
+		pack = x.packer.PackQuick
+	}
 	out := make([]packed, len(blocks))
 	for i, b := range blocks {
 		var errs [3]error
-		out[i].scan, errs[0] = x.packer.Pack(box, labelScan, b.scan)
-		out[i].texts, errs[1] = x.packer.Pack(box, labelTexts, b.texts)
-		out[i].events, errs[2] = x.packer.Pack(box, labelEvents, b.events)
+		out[i].scan, errs[0] = pack(box, labelScan, b.scan)
+		out[i].texts, errs[1] = pack(box, labelTexts, b.texts)
+		out[i].events, errs[2] = pack(box, labelEvents, b.events)
 		if err := errors.Join(errs[:]...); err != nil {
 			return nil, err
 		}
@@ -145,7 +150,7 @@ func (x *Index) storeFlush(ctx context.Context, s *shard, seg *segment, blocks [
 	if err != nil {
 		return err
 	}
-	parts, err := x.pack(box, blocks)
+	parts, err := x.pack(box, seg.level, blocks)
 	if err != nil {
 		return err
 	}
