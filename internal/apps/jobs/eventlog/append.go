@@ -43,7 +43,7 @@ type Log struct {
 // New makes a log. Its onAppend is called after each commit, in the order of commits, and must be quick.
 func New(database *db.DB, keys Keys, packer *Packer, onAppend func(Appended)) *Log {
 	return &Log{db: database, keys: keys, packer: packer, requests: make(chan *request, queueLength),
-		built: make(chan []*block, 1), stopped: make(chan struct{}), onAppend: onAppend,
+		built: make(chan []*block), stopped: make(chan struct{}), onAppend: onAppend,
 		filters: kernel.NewCache[blockKey, []byte](filterBudget), glances: kernel.NewCache[blockKey, *glance](glanceBudget)}
 }
 
