@@ -125,38 +125,6 @@ func (m *Module) accept(ctx context.Context, tx *db.Tx, who invitee, in Invitati
 		Detail: describe(in.Role, in.Apps)})
 }
 
-// AcceptFrom accepts the open invitations from a source to the verified address of an account: somebody whom a directory
-// looks after has nothing to answer. It returns the workspaces.
-func (m *Module) AcceptFrom(ctx context.Context, tx *db.Tx, account kernel.AccountID, source string) (joined []kernel.WorkspaceID, err error) {
-	who, err := inviteeIn(ctx, tx, account)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := tx.Query(ctx, `SELECT id FROM invitations WHERE email_key = $1 AND source = $2 AND expires_at > $3 ORDER BY workspace_id`,
-		who.key, source, kernel.Micros(tx.Now()))
-	if err != nil {
-		return nil, err
-	}
-	ids, err := scanAll(rows, func(row rowScanner) (id kernel.ID, err error) { return id, row.Scan(&id) })
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range ids {
-		in, err := m.mine(ctx, tx, who, id)
-		if err == nil {
-			err = m.accept(ctx, tx, who, in)
-		}
-		if code := kernel.CodeOf(err); code == kernel.NotFound || code == kernel.Conflict {
-			continue // answered meanwhile, or one workspace too many: that must not keep anybody from signing in
-		}
-		if err != nil {
-			return nil, err
-		}
-		joined = append(joined, in.WorkspaceID)
-	}
-	return joined, nil
-}
-
 // Decline removes an invitation to the verified address of an account.
 func (m *Module) Decline(ctx context.Context, account kernel.AccountID, id kernel.ID) error {
 	return m.db.Tx(ctx, func(tx *db.Tx) error {

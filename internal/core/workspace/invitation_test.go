@@ -11,7 +11,6 @@ import (
 	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/kernel"
-	"github.com/kept-dev/kept/internal/platform/db"
 )
 
 const carol = "carol@example.org"
@@ -311,12 +310,7 @@ func TestDirectoryInvitations(t *testing.T) {
 		}
 		_, _ = s.Workspaces.Invite(t.Context(), actorOf(accountID(t, s, owner), owner), ws, workspace.Invitation{Email: "x@example.org", Role: "viewer"})
 		c := account(t, s, carol)
-		var joined []kernel.WorkspaceID
-		err = s.DB.Tx(t.Context(), func(tx *db.Tx) (err error) {
-			joined, err = s.Workspaces.AcceptFrom(t.Context(), tx, c.ID, workspace.SourceSCIM)
-			return err
-		})
-		if err != nil || len(joined) != 1 || joined[0] != ws {
+		if joined, err := s.Workspaces.Accept(t.Context(), c.ID, in.ID); err != nil || joined.WorkspaceID != ws {
 			t.Fatalf("%v, %v", joined, err)
 		}
 		p, err := s.Workspaces.Person(t.Context(), ws, c.ID)
