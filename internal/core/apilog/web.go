@@ -149,23 +149,11 @@ func readFilter(r *http.Request) (f accesslog.Filter, err error) {
 			return f, kernel.Errorf(kernel.Malformed, "The status in the address cannot be read.")
 		}
 	}
-	if f.From, err = readTime(q.Get("from")); err != nil {
+	if f.From, err = httpx.ReadTime(q.Get("from")); err != nil {
 		return f, err
 	}
-	f.To, err = readTime(q.Get("to"))
+	f.To, err = httpx.ReadTime(q.Get("to"))
 	return f, err
-}
-
-func readTime(s string) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02", time.RFC3339Nano} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	return time.Time{}, kernel.Errorf(kernel.Malformed, "A time in the address cannot be read. Write it like 2026-01-31T15:04.")
 }
 
 // download streams the accesses that match as one JSON document. An error on the way cuts it off, so that a part is no

@@ -112,23 +112,11 @@ func readFilter(r *http.Request) (Filter, error) {
 		return f, kernel.Errorf(kernel.NotFound, "There is nothing at this address.")
 	}
 	var err error
-	if f.From, err = readTime(q.Get("from")); err != nil {
+	if f.From, err = httpx.ReadTime(q.Get("from")); err != nil {
 		return f, err
 	}
-	f.To, err = readTime(q.Get("to"))
+	f.To, err = httpx.ReadTime(q.Get("to"))
 	return f, err
-}
-
-func readTime(s string) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02", time.RFC3339Nano} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	return time.Time{}, kernel.Errorf(kernel.Malformed, "A time in the address cannot be read. Write it like 2026-01-31T15:04.")
 }
 
 // exportHead begins an export. With it and the events anybody can recompute the chain as package audit documents it.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/kept-dev/kept/internal/kernel"
 )
@@ -61,4 +62,17 @@ func ReadForm(r *http.Request) (url.Values, error) {
 		return nil, kernel.Wrap(err, kernel.Malformed, "The form could not be read.")
 	}
 	return r.PostForm, nil
+}
+
+// ReadTime reads a time of a page's address, as a form's date and time fields send it (UTC); empty is the zero time.
+func ReadTime(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", time.DateOnly, time.RFC3339Nano} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, kernel.Errorf(kernel.Malformed, "A time in the address cannot be read. Write it like 2026-01-31T15:04.")
 }
