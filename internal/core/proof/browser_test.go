@@ -220,9 +220,9 @@ func TestPasskeyWithoutVerificationIsRefused(t *testing.T) {
 	held := device.Credentials(t)
 	device.Clear(t)
 	w.signOut()
-	device.Add(t, held[0])
 	logins := w.Rows(t, "logins")
 	device.Unverified(t, true) // the device answers, and says that it did not verify anybody
+	device.Add(t, held[0])     // after that: the page may be asking already, and a virtual device answers at once
 	w.p.Click(t, "kept-passkey button")
 	w.p.Wait(t, problem)
 	look(t, w.p, "sign-in-passkey-refused")
