@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kept-dev/kept/internal/apps/jobs"
+	metricsapp "github.com/kept-dev/kept/internal/apps/metrics"
 	"github.com/kept-dev/kept/internal/core/mail"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/blob"
@@ -29,6 +30,7 @@ import (
 	"github.com/kept-dev/kept/internal/platform/httpx/accesslog"
 	"github.com/kept-dev/kept/internal/platform/queue"
 	"github.com/kept-dev/kept/internal/platform/seal"
+	"github.com/kept-dev/kept/internal/platform/series"
 	"github.com/kept-dev/kept/internal/ui"
 )
 
@@ -49,18 +51,20 @@ type App struct {
 	index   *db.DB     // what is made from the job log; on PostgreSQL the same database
 	keys    *seal.Keys // data keys of workspaces
 	blobs   *blob.Disk
+	series  series.Store
 	bus     bus.Bus
 	queue   *queue.Queue
 	limiter *httpx.Limiter
 	ui      *ui.UI
 
-	registry *prometheus.Registry
-	metrics  *httpx.Metrics
-	requests *accesslog.Log
-	core     core
-	modules  []mounted
-	jobsApp  *jobs.Module // nil when the app is off
-	nav      []ui.NavItem
+	registry   *prometheus.Registry
+	metrics    *httpx.Metrics
+	requests   *accesslog.Log
+	core       core
+	modules    []mounted
+	jobsApp    *jobs.Module       // nil when the app is off
+	metricsApp *metricsapp.Module // nil when the app is off
+	nav        []ui.NavItem
 
 	mux      *httpx.Mux
 	openAPI  []byte
@@ -192,7 +196,7 @@ func (a *App) openStores(context.Context) error {
 		return err
 	}
 	a.onStop("blobs", func(context.Context) error { return a.blobs.Close() })
-	return nil
+	return a.openSeries()
 }
 
 // openBus carries word of changes within the process, or with PostgreSQL between all that share it, and opens the queue

@@ -9,13 +9,17 @@ import (
 	"time"
 
 	"github.com/kept-dev/kept/internal/core/access"
+	"github.com/kept-dev/kept/internal/core/alert"
 	"github.com/kept-dev/kept/internal/core/apilog"
 	"github.com/kept-dev/kept/internal/core/audit"
+	"github.com/kept-dev/kept/internal/core/dashboard"
 	"github.com/kept-dev/kept/internal/core/federation"
 	"github.com/kept-dev/kept/internal/core/identity"
 	"github.com/kept-dev/kept/internal/core/mail"
+	"github.com/kept-dev/kept/internal/core/notify"
 	"github.com/kept-dev/kept/internal/core/privacy"
 	"github.com/kept-dev/kept/internal/core/proof"
+	"github.com/kept-dev/kept/internal/core/query"
 	"github.com/kept-dev/kept/internal/core/scim"
 	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/platform/httpx"
@@ -34,6 +38,11 @@ type core struct {
 	scim       *scim.Module
 	apilog     *apilog.Module
 	privacy    *privacy.Module
+
+	query     *query.Module
+	notify    *notify.Module
+	alert     *alert.Module
+	dashboard *dashboard.Module
 }
 
 // buildCore makes the core modules.

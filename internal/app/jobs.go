@@ -20,7 +20,8 @@ func WithDecodeOnly() Option { return func(a *App) { a.decodeOnly = true } }
 
 // plans are the limits of every workspace: the operator's.
 func (a *App) plans() privacy.Planner {
-	return privacy.SelfHosted{Limits: privacy.Plan{JobEvents: time.Duration(a.cfg.JobsDays) * 24 * time.Hour}}
+	const day = 24 * time.Hour
+	return privacy.SelfHosted{Limits: privacy.Plan{JobEvents: time.Duration(a.cfg.JobsDays) * day, Metrics: time.Duration(a.cfg.MetricsDays) * day}}
 }
 
 func (a *App) buildJobs() (*jobs.Module, error) {

@@ -43,7 +43,7 @@ type mounted struct {
 }
 
 // appNames are the apps that --apps may name.
-var appNames = []string{"jobs"}
+var appNames = []string{"jobs", "metrics"}
 
 // buildModules makes the modules in the order in which they are migrated and started; each may use those above it.
 func (a *App) buildModules(context.Context) (err error) {
@@ -73,6 +73,9 @@ func (a *App) buildModules(context.Context) (err error) {
 			return err
 		}
 		a.modules = append(a.modules, mounted{jobIndexModule{a.jobsApp}, a.index}, mounted{a.jobsApp, a.jobs})
+	}
+	if err := a.buildTelemetry(); err != nil {
+		return err
 	}
 	for _, m := range a.extra {
 		a.modules = append(a.modules, mounted{m, a.control})

@@ -60,15 +60,25 @@ func (a *App) buildMux(context.Context) error {
 // routesOf are a module's routes. Those of an app are for members whose access includes it.
 func (a *App) routesOf(m Module, p router) []httpx.Route {
 	routes := p.Routes()
-	if !slices.Contains(appNames, m.Name()) {
-		return routes
-	}
+	app := a.appOf(m)
 	for i := range routes {
 		if routes[i].Needs != "" {
-			routes[i].App = m.Name()
+			routes[i].App = app
 		}
 	}
 	return routes
+}
+
+// appOf is the app that a member's access must include for a module's pages; empty: none. What shows series to people goes
+// with the app for metrics; without that app it is everybody's.
+func (a *App) appOf(m Module) string {
+	switch name := m.Name(); {
+	case slices.Contains(appNames, name):
+		return name
+	case slices.Contains(telemetryNames, name) && a.appOn("metrics"):
+		return "metrics"
+	}
+	return ""
 }
 
 // routes are the server's own: probes, metrics and the description of the API.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/kernel"
@@ -17,13 +18,15 @@ const signOutPath = "/sign-out"
 // shellApps are the entries of the switcher and of the account menu. One that has no navigation is not shown.
 var shellApps = []ui.App{
 	{Key: "jobs", Label: "Jobs", Icon: "jobs", Order: 10},
+	{Key: "metrics", Label: "Metrics", Icon: "chart", Order: 20},
+	{Key: "alerts", Label: "Alerts", Icon: "bell", Order: 30},
 	{Key: "settings", Label: "Settings", Icon: "settings", Order: 90, Menu: true},
 }
 
 // accessApps are the apps that a member's access may include or not: those that are on.
 func (a *App) accessApps() (out []workspace.App) {
 	for _, app := range shellApps {
-		if !app.Menu && a.appOn(app.Key) {
+		if slices.Contains(appNames, app.Key) && a.appOn(app.Key) {
 			out = append(out, workspace.App{Key: app.Key, Label: app.Label})
 		}
 	}

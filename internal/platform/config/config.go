@@ -51,6 +51,10 @@ type Config struct {
 	InstanceKey Secret `help:"Key that wraps all other keys, 32 bytes in base64; without it a file in the data directory is used." secret:"true" placeholder:"KEY"`
 
 	JobsDays      int           `help:"Days that job events are kept; 0 keeps them for ever." default:"0" placeholder:"DAYS"`
+	MetricsDays   int           `help:"Days that metrics are kept; 0 keeps them for ever." default:"365" placeholder:"DAYS"`
+	MetricsSeries int64         `help:"Active series that a workspace may have; 0 is no limit." default:"0" placeholder:"COUNT"`
+	SeriesURL     Secret        `name:"series-url" help:"Keep metrics in a Prometheus-compatible cluster in place of the data directory: the address below which it has /api/v1/query and /api/v1/write (or /api/v1/push)." secret:"true" placeholder:"URL"`
+	AllowPrivate  bool          `help:"Let webhooks and channels reach private addresses and this machine."`
 	AccessLogDays int           `help:"Days that the request log is kept (90 to 365)." default:"90" placeholder:"DAYS"`
 	LogFormat     string        `help:"Form of the server's log: text or json." default:"text" placeholder:"FORM"`
 	LogLevel      string        `help:"Least level that is logged: debug, info, warn or error." default:"info" placeholder:"LEVEL"`

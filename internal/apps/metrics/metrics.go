@@ -1,0 +1,63 @@
+// Package metrics is the app for hosts and services: it takes what agents and clients send (remote write, OTLP), knows the
+// hosts that report, and shows them, what is wrong first. Questions are answered by core/query, alerts made by core/alert.
+package metrics
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/kept-dev/kept/internal/core/access"
+	"github.com/kept-dev/kept/internal/core/alert"
+	"github.com/kept-dev/kept/internal/core/dashboard"
+	"github.com/kept-dev/kept/internal/core/query"
+	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/bus"
+	"github.com/kept-dev/kept/internal/platform/db"
+	"github.com/kept-dev/kept/internal/platform/httpx"
+	"github.com/kept-dev/kept/internal/platform/seal"
+	"github.com/kept-dev/kept/internal/platform/series"
+	"github.com/kept-dev/kept/internal/ui"
+)
+
+// Deps is what the app needs of the rest.
+type Deps struct {
+	DB     *db.DB
+	UI     *ui.UI
+	Bus    bus.Bus
+	Keys   *seal.Keys
+	Store  series.Store
+	Query  *query.Module
+	Alerts *alert.Module
+	Access *access.Module // makes the keys of enrolled agents
+	// ByToken finds whose API key a token is; Unauthenticated when it is nobody's.
+	ByToken func(ctx context.Context, token string) (httpx.Actor, error)
+	// MaxAge is how long a workspace keeps metrics; 0 is for ever.
+	MaxAge  func(ctx context.Context, ws kernel.WorkspaceID) (time.Duration, error)
+	BaseURL func() string
+	Clock   kernel.Clock
+	Logger  *slog.Logger
+	// Audit writes a change to the audit log of the workspace that the request is in.
+	Audit func(ctx context.Context, action, target, detail string) error
+}
+
+// Module is the app.
+type Module struct{ d Deps }
+
+// New makes the app.
+func New(d Deps) (*Module, error) {
+	if d.DB == nil || d.Store == nil || d.Query == nil {
+		return nil, errors.New("metrics: DB, Store and Query are needed")
+	}
+	return &Module{d: d}, nil
+}
+
+// Name implements app.Module.
+func (m *Module) Name() string { return "metrics" }
+
+// RulePacks are the rules that the app brings.
+func (m *Module) RulePacks() []alert.RulePack { return nil }
+
+// Dashboards are the dashboards that the app brings.
+func (m *Module) Dashboards() []dashboard.File { return nil }
