@@ -24,7 +24,11 @@ func (u *UI) Error(w http.ResponseWriter, r *http.Request, v ErrorView) error {
 		// A part of a page failed: leave the part as it is and say so.
 		w.Header().Set("HX-Reswap", "none")
 		SendToast(w, Toast{Tone: ToneBad, Text: v.Title + ". " + v.Text})
-		return u.own.write(w, u.own.pages["error"], v.Status, "ui.error", v)
+		t, err := u.own.page("error")
+		if err != nil {
+			return err
+		}
+		return u.own.write(w, t, v.Status, "ui.error", v)
 	}
 	return u.own.Render(w, r, v.Status, "error", Page{Title: v.Title, Shape: ShapeCenter, NoHead: true, Body: v})
 }

@@ -139,8 +139,8 @@ func galleryCharts(now time.Time) []Chart {
 	}
 	p50[20], p95[20], p50[21], p95[21] = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 	return []Chart{
-		{ID: "chart-count", Title: "Finished jobs", Unit: "jobs in 5 min", At: at, Bars: true, Stack: true, Series: []Series{{"Failed", ToneBad, failed}, {"Completed", ToneActive, done}}},
-		{ID: "chart-time", Title: "Run time", Unit: "ms", At: at, Series: []Series{{"p50", ToneActive, p50}, {"p95", ToneWarn, p95}}},
+		{ID: "chart-count", Title: "Finished jobs", Unit: "jobs in 5 min", At: at, Bars: true, Stack: true, Series: []Series{{Label: "Failed", Tone: ToneBad, Values: failed}, {Label: "Completed", Tone: ToneActive, Values: done}}},
+		{ID: "chart-time", Title: "Run time", Unit: "ms", At: at, Series: []Series{{Label: "p50", Tone: ToneActive, Values: p50}, {Label: "p95", Tone: ToneWarn, Values: p95}}},
 	}
 }
 

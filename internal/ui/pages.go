@@ -9,54 +9,60 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"sort"
 	"strings"
+	"sync"
 )
 
-// Pages is a set of page templates of one feature package.
+// Pages is a set of page templates of one feature package. A page is parsed
+// when it is first drawn, so that a server starts at once and holds what
+// somebody looks at.
 type Pages struct {
 	ui    *UI
-	pages map[string]*template.Template
+	fsys  fs.FS
+	files []string
+	pages map[string]func() (*template.Template, error)
 }
 
-// Pages parses the files that match the patterns. A file whose base name
+// Pages finds the files that match the patterns. A file whose base name
 // begins with "_" holds partials that all pages of the set share; every other
 // file is one page, named by its base name without ".html". A page must
 // define "content". A template named "#some-id" in a page is the fragment
 // that htmx gets when it asks for the element with that id.
 //
-// Every page is executed far enough to be escaped, so an unknown template, an
-// unknown function or broken HTML is an error here and not at the first visit.
+// Broken templates are found by Check, and by whoever draws them.
 func (u *UI) Pages(fsys fs.FS, patterns ...string) (*Pages, error) {
 	files, err := globAll(fsys, patterns)
 	if err != nil {
 		return nil, err
 	}
-	base, err := u.shared.Clone()
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range files {
-		if isPartial(name) {
-			if err := parseFile(base, fsys, name); err != nil {
-				return nil, err
-			}
-		}
-	}
-	set := &Pages{ui: u, pages: map[string]*template.Template{}}
-	for _, name := range files {
-		if isPartial(name) {
+	base := sync.OnceValues(func() (*template.Template, error) { return u.withPartials(fsys, files) })
+	set := &Pages{ui: u, fsys: fsys, files: files, pages: map[string]func() (*template.Template, error){}}
+	for _, file := range files {
+		if isPartial(file) {
 			continue
 		}
-		if err := set.add(base, fsys, name); err != nil {
-			return nil, err
+		name := strings.TrimPrefix(strings.TrimSuffix(path.Base(file), ".html"), "page_")
+		if set.pages[name] != nil {
+			return nil, fmt.Errorf("two page templates are named %q", name)
 		}
+		set.pages[name] = sync.OnceValues(func() (*template.Template, error) {
+			shared, err := base()
+			if err != nil {
+				return nil, err
+			}
+			return parsePage(shared, fsys, file)
+		})
 	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.sets = append(u.sets, set)
 	return set, nil
 }
 
 // MustPages is Pages for embedded templates: it panics where Pages fails,
-// because a binary with a broken template should not start.
+// because a binary without its templates should not start.
 func (u *UI) MustPages(fsys fs.FS, patterns ...string) *Pages {
 	set, err := u.Pages(fsys, patterns...)
 	if err != nil {
@@ -65,36 +71,91 @@ func (u *UI) MustPages(fsys fs.FS, patterns ...string) *Pages {
 	return set
 }
 
-func (p *Pages) add(base *template.Template, fsys fs.FS, file string) error {
-	name := strings.TrimPrefix(strings.TrimSuffix(path.Base(file), ".html"), "page_")
-	if p.pages[name] != nil {
-		return fmt.Errorf("two page templates are named %q", name)
+// Check parses every page of every set, executes it far enough to be escaped
+// and looks for what the content security policy forbids, so that an unknown
+// template, an unknown function or broken HTML is an error in a test and not
+// at the first visit.
+func (u *UI) Check() error {
+	u.mu.Lock()
+	sets := slices.Clone(u.sets)
+	u.mu.Unlock()
+	var errs []error
+	for _, set := range sets {
+		errs = append(errs, set.Check())
 	}
-	t, err := base.Clone()
+	return errors.Join(errs...)
+}
+
+// Check is UI.Check for one set.
+func (p *Pages) Check() error {
+	var errs []error
+	for _, file := range p.files {
+		text, err := fs.ReadFile(p.fsys, file)
+		errs = append(errs, err)
+		for _, problem := range LintTemplate(file, text) {
+			errs = append(errs, errors.New(problem))
+		}
+	}
+	for _, parse := range p.pages {
+		t, err := parse()
+		if err == nil {
+			err = checkEscapes(t)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// withPartials is the shared templates and the partials among the files.
+func (u *UI) withPartials(fsys fs.FS, files []string) (*template.Template, error) {
+	base, err := u.shared.Clone()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	for _, file := range files {
+		if isPartial(file) {
+			if err := parseFile(base, fsys, file); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return base, nil
+}
+
+func parsePage(shared *template.Template, fsys fs.FS, file string) (*template.Template, error) {
+	t, err := shared.Clone()
+	if err != nil {
+		return nil, err
 	}
 	t.Funcs(template.FuncMap{"render": renderFunc(t)})
 	if err := parseFile(t, fsys, file); err != nil {
-		return err
+		return nil, err
 	}
 	if t.Lookup("content") == nil {
-		return fmt.Errorf("%s does not define %q", file, "content")
+		return nil, fmt.Errorf("%s does not define %q", file, "content")
 	}
-	if err := checkEscapes(t); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+	return t, nil
+}
+
+func (p *Pages) page(name string) (*template.Template, error) {
+	parse := p.pages[name]
+	if parse == nil {
+		return nil, fmt.Errorf("ui: no page template is named %q", name)
 	}
-	p.pages[name] = t
-	return nil
+	t, err := parse()
+	if err != nil {
+		return nil, fmt.Errorf("ui: page %q: %w", name, err)
+	}
+	return t, nil
 }
 
 // Render writes a page, or the fragment of it that htmx asked for. Everything
 // is rendered to memory first, so an error has written nothing and the caller
 // can still answer with an error page.
 func (p *Pages) Render(w http.ResponseWriter, r *http.Request, status int, name string, page Page) error {
-	t := p.pages[name]
-	if t == nil {
-		return fmt.Errorf("ui: no page template is named %q", name)
+	t, err := p.page(name)
+	if err != nil {
+		return err
 	}
 	w.Header().Add("Vary", "HX-Request, HX-Target")
 	block, id := fragmentFor(t, r)
@@ -112,9 +173,9 @@ func (p *Pages) Render(w http.ResponseWriter, r *http.Request, status int, name 
 // Fragment renders one named template of a page to memory, for example to
 // send it in a mail or a test.
 func (p *Pages) Fragment(name, block string, data any) (template.HTML, error) {
-	t := p.pages[name]
-	if t == nil {
-		return "", fmt.Errorf("ui: no page template is named %q", name)
+	t, err := p.page(name)
+	if err != nil {
+		return "", err
 	}
 	var buf bytes.Buffer
 	if err := t.ExecuteTemplate(&buf, block, data); err != nil {
@@ -214,9 +275,6 @@ func parseFile(t *template.Template, fsys fs.FS, name string) error {
 	text, err := fs.ReadFile(fsys, name)
 	if err != nil {
 		return err
-	}
-	if found := LintTemplate(name, text); len(found) > 0 {
-		return errors.New(found[0])
 	}
 	if _, err := t.New(path.Base(name)).Parse(string(text)); err != nil {
 		return fmt.Errorf("%s: %w", name, err)

@@ -89,9 +89,20 @@ func TestPagesRejectsBrokenTemplates(t *testing.T) {
 		"handler attribute": `{{define "content"}}<p onclick="x()">x</p>{{end}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := u.Pages(page(text), "*.html"); err == nil {
+			pages, err := u.Pages(page(text), "*.html")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := pages.Check(); err == nil {
 				t.Errorf("accepted %s", text)
 			}
 		})
+	}
+}
+
+func TestOwnPages(t *testing.T) {
+	t.Parallel()
+	if err := newUI(t, Config{}).Check(); err != nil {
+		t.Error(err)
 	}
 }

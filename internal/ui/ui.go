@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"sync"
 )
 
 // ContentSecurityPolicy is the policy every page is written for. It has no
@@ -29,13 +30,16 @@ type Config struct {
 	Frame func(*http.Request) Frame
 }
 
-// UI holds the parsed shared templates and the asset manifest. It is
-// immutable after New and safe for concurrent use.
+// UI holds the parsed shared templates and the asset manifest. It is safe for
+// concurrent use.
 type UI struct {
 	cfg    Config
 	shared *template.Template
 	assets *assetStore
 	own    *Pages
+
+	mu   sync.Mutex
+	sets []*Pages // for Check
 }
 
 // New parses the embedded templates and the asset manifest. An error means
