@@ -1,0 +1,138 @@
+package dashboard
+
+// Format is the version of the dashboard format that this package reads and writes.
+const Format = 1
+
+// Dashboard is a page of panels, as it is stored, exported, kept in files and brought by apps. It is JSON:
+//
+//	{
+//	  "version": 1,
+//	  "title": "Hosts",
+//	  "tags": ["host"],
+//	  "range": "6h",
+//	  "variables": [{"name": "instance", "kind": "query", "query": "label_values(node_uname_info, instance)", "multi": true, "all": true}],
+//	  "rows": [{"title": "CPU", "panels": [{
+//	    "id": "cpu", "title": "CPU", "kind": "timeseries", "width": 12, "height": 8, "unit": "ratio", "max": 1,
+//	    "thresholds": [{"tone": "good"}, {"at": 0.9, "tone": "bad"}],
+//	    "targets": [{"expr": "1 - avg by (instance) (rate(node_cpu_seconds_total{mode=\"idle\",instance=~\"$instance\"}[$__rate_interval]))", "legend": "{{instance}}"}]
+//	  }]}]
+//	}
+//
+// A field that is not listed here is an error, so that a misspelt one is not ignored. docs/dashboards.md is the manual.
+type Dashboard struct {
+	Version     int        `json:"version"`               // Format
+	Title       string     `json:"title"`                 // 1–200 characters
+	Description string     `json:"description,omitempty"` // one or two sentences under the title
+	Tags        []string   `json:"tags,omitempty"`        // to find it by
+	Range       string     `json:"range,omitempty"`       // what is shown when the address names no time: "1h" (default), "24h", "7d"
+	Refresh     string     `json:"refresh,omitempty"`     // how often the page looks again: "30s"; empty is never
+	Variables   []Variable `json:"variables,omitempty"`
+	Rows        []Row      `json:"rows"`
+}
+
+// Variable is a value that the viewer chooses and that queries, titles and links use as $name or ${name}. It stands in the
+// address as var-name=value, once per chosen value.
+//
+// In a quoted string of a query behind =~ or !~, values are escaped and joined with "|"; behind = and != exactly one value
+// may be chosen. Outside of strings only a value that is a name, a number or a duration is accepted. So a value can never
+// change what a query asks.
+type Variable struct {
+	Name  string `json:"name"`            // letters, digits, _
+	Label string `json:"label,omitempty"` // for people; default: the name
+	// Kind is "query" (choices are found by Query), "list" (choices are Options), "text" (anything), "interval" (Options are
+	// durations) or "constant" (Default, which the viewer cannot change).
+	Kind string `json:"kind"`
+	// Query of a query variable: label_values(label), label_values(selector, label), metrics(regex), label_names() or
+	// query_result(expression). It may use the variables above it.
+	Query string `json:"query,omitempty"`
+	// Regex keeps the choices that match it; its first group, if any, becomes the value.
+	Regex    string   `json:"regex,omitempty"`
+	Options  []string `json:"options,omitempty"`
+	Default  []string `json:"default,omitempty"`   // chosen when the address names none; empty: All where there is All, else the first
+	Multi    bool     `json:"multi,omitempty"`     // several may be chosen
+	All      bool     `json:"all,omitempty"`       // "All" may be chosen
+	AllValue string   `json:"all_value,omitempty"` // the regular expression that All stands for; default: all choices
+	Hidden   bool     `json:"hidden,omitempty"`    // not shown above the panels
+}
+
+// The kinds of variables.
+const (
+	VarQuery    = "query"
+	VarList     = "list"
+	VarText     = "text"
+	VarInterval = "interval"
+	VarConstant = "constant"
+)
+
+// Row is a group of panels under a heading that can be folded.
+type Row struct {
+	Title     string  `json:"title,omitempty"`
+	Collapsed bool    `json:"collapsed,omitempty"` // folded when the page opens; its panels are not asked for until then
+	Repeat    string  `json:"repeat,omitempty"`    // name of a variable: the row is drawn once per chosen value
+	Panels    []Panel `json:"panels"`
+}
+
+// Panel is one drawing, table or text. Panels flow from left to right in the order of the row; a line is 24 columns wide.
+type Panel struct {
+	ID          string `json:"id"` // unique in the dashboard: letters, digits, - and _; part of addresses
+	Title       string `json:"title,omitempty"`
+	Description string `json:"description,omitempty"` // what it shows, and what to do when it looks bad
+	Link        string `json:"link,omitempty"`        // where the title leads: a path of ours or an http(s) address; may use variables
+	Kind        string `json:"kind"`                  // "timeseries", "stat", "bar", "heatmap", "table", "text"
+	Width       int    `json:"width,omitempty"`       // columns, 1–24; default 12
+	Height      int    `json:"height,omitempty"`      // lines of 30 pixels, 2–40; default 8
+	Repeat      string `json:"repeat,omitempty"`      // name of a variable: the panel is drawn once per chosen value
+
+	Targets []Target `json:"targets,omitempty"`
+
+	Unit     string   `json:"unit,omitempty"`     // see Units; anything else stands behind the number as it is
+	Decimals *int     `json:"decimals,omitempty"` // 0–10; default: three significant digits
+	Min      *float64 `json:"min,omitempty"`      // of the axis
+	Max      *float64 `json:"max,omitempty"`
+	// Thresholds give values a tone: that of the last threshold that is not above the value. "warn" and "bad" mean that
+	// something is wrong: the page lists such panels first.
+	Thresholds []Threshold `json:"thresholds,omitempty"`
+
+	Draw   string `json:"draw,omitempty"`   // of a time series: "lines" (default), "bars"
+	Stack  bool   `json:"stack,omitempty"`  // of a time series
+	Reduce string `json:"reduce,omitempty"` // of stat, bar and table: "last" (default), "mean", "min", "max", "sum", "range": one number of a series
+
+	Text   string `json:"text,omitempty"`   // of a text panel
+	Format string `json:"format,omitempty"` // of a text panel: "markdown" (default; a safe part of it), "plain"
+}
+
+// The kinds of panels.
+const (
+	KindTimeSeries = "timeseries"
+	KindStat       = "stat"
+	KindBar        = "bar"
+	KindHeatMap    = "heatmap"
+	KindTable      = "table"
+	KindText       = "text"
+)
+
+// Target is one query of a panel.
+type Target struct {
+	Expr   string `json:"expr"`             // PromQL; may use variables, $__interval, $__rate_interval, $__range
+	Legend string `json:"legend,omitempty"` // "{{instance}} {{mode}}"; default: the labels that tell the series apart
+	Step   string `json:"step,omitempty"`   // the shortest distance of points: "1m"
+	Hidden bool   `json:"hidden,omitempty"` // kept, but not asked for
+}
+
+// Threshold is where a tone begins.
+type Threshold struct {
+	At   *float64 `json:"at,omitempty"` // absent: from the lowest value on; only the first may be so
+	Tone string   `json:"tone"`         // "good", "warn", "bad", "active", "neutral"
+}
+
+// Units are the units that values are written in with a prefix, and what each is called in forms. The value of a series is
+// in the unit itself: bytes, not mebibytes.
+var units = []struct{ Key, Label string }{
+	{"", "none"}, {"count", "count (1, 2 k, 3 M)"},
+	{"percent", "percent (0–100)"}, {"ratio", "percent of a ratio (0–1)"},
+	{"bytes", "bytes (KiB, MiB)"}, {"bytes/s", "bytes per second"}, {"bits", "bits"}, {"bits/s", "bits per second"},
+	{"s", "seconds"}, {"ms", "milliseconds"}, {"us", "microseconds"}, {"ns", "nanoseconds"},
+	{"ops/s", "operations per second"}, {"req/s", "requests per second"}, {"packets/s", "packets per second"}, {"jobs/s", "jobs per second"},
+	{"hertz", "hertz"}, {"celsius", "degrees Celsius"}, {"rpm", "turns per minute"}, {"volt", "volt"}, {"ampere", "ampere"}, {"watt", "watt"},
+	{"time", "a moment (seconds since 1970)"},
+}
