@@ -50,3 +50,6 @@ func (a *App) HollowMux() (*httpx.Mux, error) {
 	}
 	return m, nil
 }
+
+// CheckPages parses the pages of all modules.
+func (a *App) CheckPages() error { return a.ui.Check() }

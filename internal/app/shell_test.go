@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kept-dev/kept/internal/app"
 	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/testkit"
 )
@@ -64,4 +65,13 @@ func TestNavigationIsWhatOpens(t *testing.T) {
 			t.Logf("%s sees %d of %d", v.name, len(seen), len(all))
 		}
 	})
+}
+
+// TestAllPagesParse finds a broken template before somebody opens its page.
+func TestAllPagesParse(t *testing.T) {
+	t.Parallel()
+	a := testkit.Start(t, testkit.With(app.WithMailbox(), app.WithDemoPages()))
+	if err := a.CheckPages(); err != nil {
+		t.Error(err)
+	}
 }
