@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kept-dev/kept/internal/apps/metrics/intake"
 	"github.com/kept-dev/kept/internal/core/access"
 	"github.com/kept-dev/kept/internal/core/alert"
 	"github.com/kept-dev/kept/internal/core/dashboard"
@@ -43,18 +46,43 @@ type Deps struct {
 }
 
 // Module is the app.
-type Module struct{ d Deps }
+type Module struct {
+	d      Deps
+	intake *intake.Intake
+}
 
 // New makes the app.
 func New(d Deps) (*Module, error) {
 	if d.DB == nil || d.Store == nil || d.Query == nil {
 		return nil, errors.New("metrics: DB, Store and Query are needed")
 	}
-	return &Module{d: d}, nil
+	m := &Module{d: d}
+	var err error
+	if m.intake, err = intake.New(intake.Deps{Store: d.Store, ByToken: d.ByToken, Clock: d.Clock, Logger: d.Logger}); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // Name implements app.Module.
 func (m *Module) Name() string { return "metrics" }
+
+// Metrics counts what the app does.
+func (m *Module) Metrics() []prometheus.Collector { return m.intake.Metrics() }
+
+// Routes are the app's addresses.
+func (m *Module) Routes() []httpx.Route { return m.ingestRoutes() }
+
+// ingestRoutes are the ways in. They find their key by themselves, because Prometheus may send it as a password.
+func (m *Module) ingestRoutes() []httpx.Route {
+	in := func(path string, h httpx.Handler) httpx.Route {
+		return httpx.Route{Method: "POST", Path: path, Handler: h, Access: httpx.Handled, Rate: httpx.RateIngest, MaxBody: intake.MaxBody,
+			AnyPrefix: true, Fail: intake.Fail, NoAudit: "samples are counted, not audited"}
+	}
+	otlp := in("/v1/metrics", m.intake.OTLP) // also behind /prometheus/api/v1/otlp, where Prometheus has it
+	otlp.Fail = intake.FailOTLP
+	return []httpx.Route{in("/prometheus/api/v1/write", m.intake.RemoteWrite), otlp}
+}
 
 // RulePacks are the rules that the app brings.
 func (m *Module) RulePacks() []alert.RulePack { return nil }

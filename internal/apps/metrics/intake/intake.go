@@ -1,0 +1,135 @@
+// Package intake is the ways in for metrics: Prometheus remote write 1.0 and 2.0 and OTLP over HTTP. All of them end in one
+// transaction on the workspace's series per request: when a request is answered with success, what it carried is in the
+// store's log and survives the death of this process. Messages are read where they lie, with limits, so that no small
+// request becomes a large one in memory.
+package intake
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/labels"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/httpx"
+	"github.com/kept-dev/kept/internal/platform/httpx/respond"
+	"github.com/kept-dev/kept/internal/platform/series"
+)
+
+// Limits of one request and of all requests that are being read.
+const (
+	MaxBody    = 32 << 20  // bytes as they come
+	maxDecoded = 32 << 20  // bytes, decompressed
+	maxMemory  = 256 << 20 // bytes, decompressed, of all requests at once; others wait
+)
+
+// Deps is what the ways in need.
+type Deps struct {
+	Store series.Store
+	// ByToken finds whose API key a token is; Unauthenticated when it is nobody's.
+	ByToken func(ctx context.Context, token string) (httpx.Actor, error)
+	// Rules are what a workspace wants dropped.
+	Rules func(ctx context.Context, ws kernel.WorkspaceID) (*Rules, error)
+	// Rate is how many samples a second a workspace may send; 0 is no limit. Nil is no limit.
+	Rate func(ctx context.Context, ws kernel.WorkspaceID) (float64, error)
+	// Host is told of the labels of each node_uname_info that comes: it must be quick.
+	Host   func(ws kernel.WorkspaceID, ls labels.Labels)
+	Clock  kernel.Clock
+	Logger *slog.Logger
+}
+
+// Intake is the ways in.
+type Intake struct {
+	d       Deps
+	memory  *semaphore.Weighted
+	quotas  *quotas
+	samples *prometheus.CounterVec
+}
+
+// New makes the ways in.
+func New(d Deps) (*Intake, error) {
+	if d.Store == nil || d.ByToken == nil || d.Clock == nil {
+		return nil, errors.New("intake: Store, ByToken and Clock are needed")
+	}
+	if d.Rules == nil {
+		d.Rules = func(context.Context, kernel.WorkspaceID) (*Rules, error) { return nil, nil }
+	}
+	if d.Host == nil {
+		d.Host = func(kernel.WorkspaceID, labels.Labels) {}
+	}
+	if d.Logger == nil {
+		d.Logger = slog.Default()
+	}
+	return &Intake{d: d, memory: semaphore.NewWeighted(maxMemory), quotas: newQuotas(d.Clock),
+		samples: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kept_metrics_samples_total",
+			Help: "Samples and histograms that came, by protocol and what became of them."}, []string{"protocol", "result"})}, nil
+}
+
+// Metrics counts what came.
+func (in *Intake) Metrics() []prometheus.Collector { return []prometheus.Collector{in.samples} }
+
+func (in *Intake) count(protocol string, c Counts) {
+	in.samples.WithLabelValues(protocol, "stored").Add(float64(c.Samples + c.Histograms - c.Dropped))
+	in.samples.WithLabelValues(protocol, "dropped").Add(float64(c.Dropped))
+	in.samples.WithLabelValues(protocol, "refused").Add(float64(c.Refused))
+}
+
+// key is whose key a request has: as a bearer token, or as the password of basic authentication, whatever the user, for
+// programs that know nothing else.
+func (in *Intake) key(r *http.Request) (actor httpx.Actor, err error) {
+	token := ""
+	if _, password, ok := r.BasicAuth(); ok {
+		token = password
+	} else if scheme, rest, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+		token = strings.TrimSpace(rest)
+	}
+	if token == "" {
+		return actor, kernel.Errorf(kernel.Unauthenticated, "Send an API key: as Authorization: Bearer <key>, or as the password of basic authentication.")
+	}
+	if actor, err = in.d.ByToken(r.Context(), token); err != nil {
+		return actor, err
+	}
+	httpx.Identify(r.Context(), actor)
+	if !slices.Contains(actor.Scopes, "ingest") {
+		return actor, kernel.Errorf(kernel.Forbidden, "This API key may not send metrics. Make one with the scope ingest.")
+	}
+	return actor, in.quota(r.Context(), actor.WorkspaceID)
+}
+
+func (in *Intake) quota(ctx context.Context, ws kernel.WorkspaceID) error {
+	if in.d.Rate == nil {
+		return nil
+	}
+	rate, err := in.d.Rate(ctx, ws)
+	if err != nil || rate <= 0 {
+		return err
+	}
+	return in.quotas.admit(ws, rate)
+}
+
+// retry makes a client send again what could not be stored for a reason that is not its own.
+func (in *Intake) retry(r *http.Request, err error) error {
+	if kernel.CodeOf(err) != kernel.Internal {
+		return err
+	}
+	if r.Context().Err() == nil {
+		in.d.Logger.Error("metrics could not be stored", "error", err)
+	}
+	return &kernel.Error{Code: kernel.Unavailable, Safe: "The metrics could not be stored. Send them again.", RetryAfter: 5 * time.Second, Cause: err}
+}
+
+// Fail answers an error in plain text, as senders show it in their logs.
+func Fail(w http.ResponseWriter, status int, e *kernel.Error, _ string) {
+	respond.SetRetryAfter(w.Header(), e)
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="Kept", Basic realm="Kept"`)
+	}
+	_ = respond.Text(w, status, e.Safe+"\n") // a client that left
+}
