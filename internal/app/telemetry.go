@@ -26,14 +26,16 @@ func (a *App) metricsAge() func(context.Context, kernel.WorkspaceID) (time.Durat
 
 // openSeries opens the store of time series; no database in it is opened before it is used.
 func (a *App) openSeries() (err error) {
-	a.series, err = series.OpenTSDB(series.Config{
+	tsdb, err := series.OpenTSDB(series.Config{
 		Dir: filepath.Join(a.cfg.Data, "series"), Logger: a.logger, Clock: a.clock, MaxAge: a.metricsAge(),
 		MaxSeries: func(context.Context, kernel.WorkspaceID) (int64, error) { return a.cfg.MetricsSeries, nil },
 	})
-	if err == nil {
-		a.onStop("series", func(context.Context) error { return a.series.Close() })
+	if err != nil {
+		return err
 	}
-	return err
+	a.series = series.Watch(tsdb)
+	a.onStop("series", func(context.Context) error { return a.series.Close() })
+	return nil
 }
 
 // buildTelemetry makes what all apps share of series, alerts and dashboards, and then the app for metrics. Apps that have
@@ -41,7 +43,7 @@ func (a *App) openSeries() (err error) {
 func (a *App) buildTelemetry() (err error) {
 	c := &a.core
 	out := egress.New(egress.Config{AllowPrivate: a.cfg.AllowPrivate})
-	if c.query, err = query.New(query.Deps{Store: a.series, Clock: a.clock, Logger: a.logger, ByToken: c.access.ByToken}); err != nil {
+	if c.query, err = query.New(query.Deps{DB: a.control, Store: a.series, Clock: a.clock, Logger: a.logger, ByToken: c.access.ByToken}); err != nil {
 		return err
 	}
 	if c.notify, err = notify.New(notify.Deps{
@@ -80,6 +82,9 @@ func (a *App) joinTelemetry() {
 	for _, m := range a.modules {
 		if p, ok := m.Module.(query.Source); ok {
 			c.query.Use(p)
+		}
+		if p, ok := m.Module.(query.Describer); ok {
+			c.query.UseDescribers(p)
 		}
 		if p, ok := m.Module.(interface{ RulePacks() []alert.RulePack }); ok {
 			c.alert.UsePacks(p.RulePacks()...)

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -18,31 +19,53 @@ import (
 	"github.com/prometheus/prometheus/util/annotations"
 
 	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/platform/series"
 )
 
-// Source makes series from an app's own data. Its metric names begin with its name, so that sources never collide:
-// "kept_jobs_…".
+// Source makes series from an app's own data. Its metric names begin with "kept_" and its name, so that sources never
+// collide: "kept_jobs_…". It answers Select with sorted series whatever it is asked.
 type Source interface {
 	Series(ws kernel.WorkspaceID) storage.Queryable
 }
 
+// Describer knows what metrics mean: their types, help and units.
+type Describer interface {
+	Metadata(ctx context.Context, ws kernel.WorkspaceID) (map[string][]Metadata, error)
+}
+
+// Metadata is what is known of a metric.
+type Metadata struct {
+	Type string `json:"type"` // counter, gauge, histogram, gaugehistogram, summary, info, stateset, unknown
+	Help string `json:"help"`
+	Unit string `json:"unit"`
+}
+
 // Deps is what the module needs.
 type Deps struct {
+	DB     *db.DB // for when which metric was last asked for; nil in tests that do not ask
 	Store  series.Store
 	Clock  kernel.Clock
 	Logger *slog.Logger
 	// ByToken finds whose API key or person's token it is, for clients of the Prometheus API.
 	ByToken func(ctx context.Context, token string) (httpx.Actor, error)
+	// Limits says how much a workspace may ask for, by plan; nil: DefaultLimits for all.
+	Limits func(ctx context.Context, ws kernel.WorkspaceID) (Limits, error)
 }
 
 // Module is the query engine and its HTTP API.
 type Module struct {
-	d       Deps
-	engine  *promql.Engine
-	parser  parser.Parser
-	sources []Source
+	d          Deps
+	parser     parser.Parser
+	sources    []Source
+	describers []Describer
+	gate       *gate
+	cache      *resultCache
+	asked      *askedNames
+
+	mu      sync.Mutex
+	engines map[int]*promql.Engine // by how many samples a query may hold
 }
 
 // New makes the module.
@@ -50,19 +73,26 @@ func New(d Deps) (*Module, error) {
 	if d.Store == nil {
 		return nil, errors.New("query: Store is needed")
 	}
-	m := &Module{d: d, parser: parser.NewParser(parser.Options{})}
-	m.engine = promql.NewEngine(promql.EngineOpts{
-		Logger: d.Logger, MaxSamples: 50_000_000, Timeout: 2 * time.Minute, LookbackDelta: 5 * time.Minute,
-		EnableAtModifier: true, EnableNegativeOffset: true, Parser: m.parser,
-	})
+	if d.Clock == nil {
+		d.Clock = kernel.SystemClock
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	m := &Module{d: d, parser: parser.NewParser(parser.Options{}), gate: newGate(), engines: map[int]*promql.Engine{}}
+	m.asked = newAskedNames(d.DB, d.Clock)
+	m.cache = newResultCache(d.Store, d.Clock)
 	return m, nil
 }
 
 // Name implements app.Module.
 func (m *Module) Name() string { return "query" }
 
-// Use adds a source. It must be called before the first query.
+// Use adds sources. It must be called before the first query.
 func (m *Module) Use(s ...Source) { m.sources = append(m.sources, s...) }
+
+// UseDescribers adds those who know what metrics mean. It must be called before the first query.
+func (m *Module) UseDescribers(d ...Describer) { m.describers = append(m.describers, d...) }
 
 // Result is what a query found.
 type Result struct {
@@ -76,87 +106,94 @@ type Span struct {
 	Step     time.Duration
 }
 
-// Storage is all that a workspace has, for those who evaluate by themselves (rules).
-func (m *Module) Storage(ws kernel.WorkspaceID) storage.Queryable {
-	own := storage.Queryable(m.d.Store.For(ws))
-	if len(m.sources) == 0 {
-		return own
+// Aligned moves the ends of a span outwards to multiples of its step, so that a page that is looked at again and again
+// asks for the same moments and is answered from the cache.
+func (s Span) Aligned() Span {
+	if s.Step <= 0 {
+		return s
 	}
-	return storage.QueryableFunc(func(mint, maxt int64) (storage.Querier, error) {
-		q, err := own.Querier(mint, maxt)
-		if err != nil {
-			return nil, err
-		}
-		all := []storage.Querier{q}
-		for _, s := range m.sources {
-			q, err := s.Series(ws).Querier(mint, maxt)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, q)
-		}
-		return storage.NewMergeQuerier(all, nil, storage.ChainedSeriesMerge), nil
-	})
+	step := s.Step.Milliseconds()
+	if step == 0 {
+		return s
+	}
+	from, to := s.From.UnixMilli(), s.To.UnixMilli()
+	from -= modulo(from, step)
+	if over := modulo(to, step); over != 0 {
+		to += step - over
+	}
+	return Span{time.UnixMilli(from).UTC(), time.UnixMilli(to).UTC(), s.Step}
 }
+
+func modulo(a, b int64) int64 { return ((a % b) + b) % b }
 
 // Engine evaluates queries, for those who bring their own storage (rules, backtests).
-func (m *Module) Engine() *promql.Engine { return m.engine }
+func (m *Module) Engine() *promql.Engine { return m.engineFor(DefaultLimits().MaxSamples) }
 
-// Parse checks an expression. The error says where it is wrong (parser.ParseErrors).
-func (m *Module) Parse(expr string) (parser.Expr, error) { return m.parser.ParseExpr(expr) }
+// lookback is how old a sample may be to count as the current one.
+const lookback = 5 * time.Minute
 
-// Instant evaluates an expression at one moment. Errors are kernel.Errors: Invalid for a bad expression, with the text of
-// the parser; Limit where a query is too large.
-func (m *Module) Instant(ctx context.Context, ws kernel.WorkspaceID, expr string, at time.Time) (Result, error) {
-	q, err := m.engine.NewInstantQuery(ctx, m.Storage(ws), nil, expr, at)
-	if err != nil {
-		return Result{}, kernel.Errorf(kernel.Invalid, "%v", err)
+// defaultSubqueryStep is the step of a subquery that names none, as the default of Prometheus.
+const defaultSubqueryStep = time.Minute
+
+// engineFor is the engine for queries of a size. The limit is a property of engines, so there is one for each.
+func (m *Module) engineFor(maxSamples int) *promql.Engine {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.engines[maxSamples]
+	if e == nil {
+		e = promql.NewEngine(promql.EngineOpts{
+			Logger: m.d.Logger, MaxSamples: maxSamples, Timeout: maxTimeout, LookbackDelta: lookback, EnableAtModifier: true,
+			EnableNegativeOffset: true, Parser: m.parser,
+			NoStepSubqueryIntervalFn: func(int64) int64 { return defaultSubqueryStep.Milliseconds() },
+		})
+		m.engines[maxSamples] = e
 	}
-	return m.run(ctx, q)
+	return e
 }
 
-// Range evaluates an expression at every step of a span.
-func (m *Module) Range(ctx context.Context, ws kernel.WorkspaceID, expr string, s Span) (Result, error) {
-	q, err := m.engine.NewRangeQuery(ctx, m.Storage(ws), nil, expr, s.From, s.To, s.Step)
-	if err != nil {
-		return Result{}, kernel.Errorf(kernel.Invalid, "%v", err)
-	}
-	return m.run(ctx, q)
-}
-
-func (m *Module) run(ctx context.Context, q promql.Query) (Result, error) {
-	defer q.Close()
-	res := q.Exec(ctx)
-	if res.Err != nil {
-		return Result{}, kernel.Errorf(kernel.Invalid, "%v", res.Err)
-	}
-	return Result{Value: res.Value, Warnings: res.Warnings}, nil
-}
-
-// LabelValues lists the values of a label among the series that match any of the selectors (none: all), sorted, in a span.
-func (m *Module) LabelValues(ctx context.Context, ws kernel.WorkspaceID, name string, selectors [][]*labels.Matcher, from, to time.Time) ([]string, error) {
-	q, err := m.Storage(ws).Querier(from.UnixMilli(), to.UnixMilli())
+// Parse checks an expression. The error says where it is wrong (parser.ParseErrors). The expression that comes with an
+// error is nil: what the parser has at that point cannot even be printed.
+func (m *Module) Parse(expr string) (parser.Expr, error) {
+	e, err := m.parser.ParseExpr(expr)
 	if err != nil {
 		return nil, err
 	}
-	defer q.Close()
-	if len(selectors) == 0 {
-		values, _, err := q.LabelValues(ctx, name, nil)
-		return values, err
+	return e, nil
+}
+
+// ParseSelectors reads selectors such as up{job="a"}; each must match something that is not empty.
+func (m *Module) ParseSelectors(texts ...string) ([][]*labels.Matcher, error) {
+	sets, err := m.parser.ParseMetricSelectors(texts)
+	if err != nil {
+		return nil, err
 	}
-	seen := map[string]bool{}
-	var out []string
-	for _, s := range selectors {
-		values, _, err := q.LabelValues(ctx, name, nil, s...)
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range values {
-			if !seen[v] {
-				seen[v] = true
-				out = append(out, v)
-			}
+	for _, set := range sets {
+		if !selective(set) {
+			return nil, errors.New("match[] must contain at least one non-empty matcher")
 		}
 	}
-	return out, nil
+	return sets, nil
+}
+
+func selective(set []*labels.Matcher) bool {
+	for _, m := range set {
+		if m != nil && !m.Matches("") {
+			return true
+		}
+	}
+	return false
+}
+
+// Instant evaluates an expression at one moment. Errors are kernel.Errors: Invalid for a bad expression, with the text of
+// the parser, and for one that cannot be evaluated; TooLarge where it needs more than the workspace may use; Limited when
+// too many wait; Unavailable when it took too long.
+func (m *Module) Instant(ctx context.Context, ws kernel.WorkspaceID, expr string, at time.Time) (Result, error) {
+	a, err := m.Ask(ctx, ws, Question{Expr: expr, At: at})
+	return a.Result, err
+}
+
+// Range evaluates an expression at every step of a span: at most 11,000.
+func (m *Module) Range(ctx context.Context, ws kernel.WorkspaceID, expr string, s Span) (Result, error) {
+	a, err := m.Ask(ctx, ws, Question{Expr: expr, Span: s})
+	return a.Result, err
 }

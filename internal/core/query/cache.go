@@ -1,0 +1,248 @@
+package query
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/series"
+)
+
+// Bounds of the cache of results.
+const (
+	cacheBudget = 64 << 20 // bytes
+	cacheEntry  = 8 << 20  // of one entry
+	cacheMaxAge = 15 * time.Minute
+)
+
+// changeWatcher is a store that knows which results may have changed since they were computed; see series.Watched.
+type changeWatcher interface {
+	Now(ws kernel.WorkspaceID) uint64
+	Since(ws kernel.WorkspaceID, state uint64) int64
+}
+
+// resultCache keeps what range queries found, by workspace, expression and the moments that the steps fall on. A value at
+// a moment depends on samples up to that moment and on none after it (see cacheable), so a result stays right up to the
+// oldest sample that was written since: whatever is older is answered from here, the rest is evaluated.
+type resultCache struct {
+	watch   changeWatcher // nil: nothing is cached
+	clock   kernel.Clock
+	entries *kernel.Cache[cacheKey, *extent]
+}
+
+type cacheKey struct {
+	ws       kernel.WorkspaceID
+	expr     string
+	step     int64 // milliseconds, as all that follows
+	phase    int64 // of the steps: their remainder by step
+	lookback int64
+}
+
+// extent is a result for the steps from, from+step, … to.
+type extent struct {
+	from, to int64
+	state    uint64 // of the store before the oldest part of it was evaluated
+	made     time.Time
+	matrix   promql.Matrix
+}
+
+func newResultCache(store series.Store, clock kernel.Clock) *resultCache {
+	watch, _ := store.(changeWatcher)
+	return &resultCache{watch: watch, clock: clock, entries: kernel.NewCache[cacheKey, *extent](cacheBudget)}
+}
+
+func (c *resultCache) on() bool { return c.watch != nil }
+
+func (c *resultCache) forget(ws kernel.WorkspaceID) {
+	c.entries.DeleteFunc(func(k cacheKey) bool { return k.ws == ws })
+}
+
+// cacheable tells whether the value of an expression at a moment is the same whatever span is asked for, depends on
+// nothing that is newer than that moment, and comes from the store alone.
+func (m *Module) cacheable(expr parser.Expr) bool {
+	ok, selectors := true, 0
+	never := func(bad bool) {
+		if bad {
+			ok = false
+		}
+	}
+	parser.Inspect(expr, func(node parser.Node, path []parser.Node) error {
+		switch n := node.(type) {
+		case *parser.VectorSelector:
+			selectors++
+			never(n.Timestamp != nil || n.StartOrEnd != 0 || n.OriginalOffset < 0 || n.OriginalOffsetExpr != nil || n.Anchored || n.Smoothed)
+			// One metric by its name: of several, two may get the same labels at different times, which is an error only
+			// when both times are asked for. And none that an app makes: those change without a write to the store.
+			never(!oneMetric(n.LabelMatchers) || len(m.sources) > 0 && mayBeSource(n.LabelMatchers))
+		case *parser.SubqueryExpr:
+			never(n.Timestamp != nil || n.StartOrEnd != 0 || n.OriginalOffset < 0 || n.OriginalOffsetExpr != nil)
+		case *parser.MatrixSelector:
+			never(n.RangeExpr != nil)
+		case *parser.Call:
+			never(n.Func.Name == "label_replace" || n.Func.Name == "label_join" || n.Func.Name == "info")
+		case *parser.AggregateExpr:
+			never(n.Op == parser.LIMITK || n.Op == parser.LIMIT_RATIO)
+		case *parser.BinaryExpr: // of "or" the same as of several metrics, where names are dropped over a span at once
+			never(n.Op == parser.LOR && slices.ContainsFunc(path, dropsNamesOverSpan))
+		}
+		return nil
+	})
+	return ok && selectors > 0
+}
+
+func dropsNamesOverSpan(n parser.Node) bool {
+	switch n.(type) {
+	case *parser.SubqueryExpr, *parser.UnaryExpr:
+		return true
+	}
+	return false
+}
+
+func oneMetric(matchers []*labels.Matcher) bool {
+	return slices.ContainsFunc(matchers, func(m *labels.Matcher) bool {
+		return m.Name == labels.MetricName && m.Type == labels.MatchEqual && m.Value != ""
+	})
+}
+
+// answer takes what the cache has and evaluates the rest: what lies before, and what lies after.
+func (c *resultCache) answer(ws kernel.WorkspaceID, expr parser.Expr, q Question, eval func(Span) (Answer, error)) (Answer, error) {
+	if q.Span.Step%time.Millisecond != 0 {
+		return eval(q.Span)
+	}
+	step, from := q.Span.Step.Milliseconds(), q.Span.From.UnixMilli()
+	to := from + (q.Span.To.UnixMilli()-from)/step*step
+	key := cacheKey{ws, expr.String(), step, modulo(from, step), q.Lookback.Milliseconds()}
+	now := &extent{from: from, to: to, state: c.watch.Now(ws), made: c.clock()} // before anything is read
+	have := c.usable(key, now, step)
+	if have == nil {
+		a, ok, err := silent(eval(q.Span))
+		if ok {
+			now.matrix = a.Value.(promql.Matrix)
+			c.keep(key, now)
+		}
+		return a, err
+	}
+	parts := []promql.Matrix{have.matrix}
+	for _, gap := range [...][2]int64{{from, have.from - step}, {have.to + step, to}} {
+		if gap[0] > gap[1] {
+			continue
+		}
+		a, ok, err := silent(eval(Span{time.UnixMilli(gap[0]), time.UnixMilli(gap[1]), q.Span.Step}))
+		if err != nil {
+			return a, err
+		}
+		if !ok {
+			return eval(q.Span)
+		}
+		parts = append(parts, a.Value.(promql.Matrix))
+	}
+	now.from, now.to = min(from, have.from), max(to, have.to)
+	now.made, now.matrix = have.made, joined(parts)
+	found := clipped(now.matrix, from, to)
+	if now.to-now.from > 2*(to-from) { // of a window that moves on, what it has left behind
+		now.from, now.to, now.matrix = from, to, found
+	}
+	c.keep(key, now)
+	return Answer{Result: Result{Value: found}}, nil
+}
+
+// silent tells whether a result is a matrix that comes without warnings. Those belong to a span as a whole and are not
+// kept.
+func silent(a Answer, err error) (Answer, bool, error) {
+	_, ok := a.Value.(promql.Matrix)
+	return a, ok && err == nil && len(a.Warnings) == 0, err
+}
+
+// usable is what is cached, as far as it is as right as it was and touches the span that is asked for.
+func (c *resultCache) usable(key cacheKey, want *extent, step int64) *extent {
+	e, ok := c.entries.Get(key)
+	if !ok || want.made.Sub(e.made) > cacheMaxAge || want.made.Before(e.made) {
+		return nil
+	}
+	have := *e
+	if changed := c.watch.Since(key.ws, e.state); changed != math.MaxInt64 {
+		if changed <= have.from {
+			return nil
+		}
+		last := have.from + (changed-1-have.from)/step*step // the last step before the change
+		have.to = min(have.to, last)
+		have.matrix = clipped(have.matrix, have.from, have.to)
+	}
+	if have.to < have.from || have.from > want.to+step || have.to < want.from-step {
+		return nil
+	}
+	return &have
+}
+
+// keep stores an extent if it is not too large.
+func (c *resultCache) keep(key cacheKey, e *extent) {
+	cost := int64(len(key.expr) + 256)
+	for i := range e.matrix {
+		s := &e.matrix[i]
+		cost += 128 + int64(s.Metric.ByteSize()) + 16*int64(cap(s.Floats)) + 16*int64(cap(s.Histograms))
+		for _, h := range s.Histograms {
+			cost += int64(h.H.Size()) * 8
+		}
+	}
+	if cost <= cacheEntry {
+		c.entries.Put(key, e, cost)
+	}
+}
+
+// clipped is the part of a matrix within a span. It shares its points.
+func clipped(m promql.Matrix, from, to int64) promql.Matrix {
+	out := make(promql.Matrix, 0, len(m))
+	for _, s := range m {
+		floats, histograms := within(s.Floats, from, to, timeOfF), within(s.Histograms, from, to, timeOfH)
+		if len(floats)+len(histograms) > 0 {
+			out = append(out, promql.Series{Metric: s.Metric, Floats: floats, Histograms: histograms})
+		}
+	}
+	return out
+}
+
+// joined puts together matrices of spans that do not overlap.
+func joined(parts []promql.Matrix) promql.Matrix {
+	at := map[string]int{}
+	out := promql.Matrix{}
+	var key []byte
+	for _, part := range parts {
+		for _, s := range part {
+			key = s.Metric.Bytes(key[:0])
+			i, ok := at[string(key)]
+			if !ok {
+				at[string(key)] = len(out)
+				out = append(out, promql.Series{Metric: s.Metric, Floats: slices.Clone(s.Floats), Histograms: slices.Clone(s.Histograms)})
+				continue
+			}
+			out[i].Floats = append(out[i].Floats, s.Floats...)
+			out[i].Histograms = append(out[i].Histograms, s.Histograms...)
+		}
+	}
+	for i := range out {
+		slices.SortFunc(out[i].Floats, func(a, b promql.FPoint) int { return cmp.Compare(a.T, b.T) })
+		slices.SortFunc(out[i].Histograms, func(a, b promql.HPoint) int { return cmp.Compare(a.T, b.T) })
+	}
+	slices.SortFunc(out, func(a, b promql.Series) int { return labels.Compare(a.Metric, b.Metric) })
+	return out
+}
+
+func timeOfF(p promql.FPoint) int64 { return p.T }
+func timeOfH(p promql.HPoint) int64 { return p.T }
+
+// within is the part of sorted points in a span.
+func within[P any](points []P, from, to int64, at func(P) int64) []P {
+	byTime := func(p P, t int64) int { return cmp.Compare(at(p), t) }
+	first, _ := slices.BinarySearchFunc(points, from, byTime)
+	end, _ := slices.BinarySearchFunc(points, to+1, byTime)
+	if first >= end {
+		return nil
+	}
+	return points[first:end:end]
+}
