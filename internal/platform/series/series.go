@@ -8,12 +8,29 @@ package series
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/prometheus/prometheus/storage"
 
 	"github.com/kept-dev/kept/internal/kernel"
 )
+
+// What a store says no with.
+var (
+	// ErrClosed says that the store has been closed.
+	ErrClosed = errors.New("series: closed")
+	// ErrErasing says that a workspace's series are being erased. What comes after that starts anew.
+	ErrErasing = errors.New("series: being erased")
+	// ErrSeriesLimit refuses a sample of a series that would be one too many; those of known series are taken. It wraps
+	// storage.ErrOutOfBounds, so that who writes by remote write is told that this one will never be taken.
+	ErrSeriesLimit error = seriesLimit{}
+)
+
+type seriesLimit struct{}
+
+func (seriesLimit) Error() string { return "series: the workspace has as many active series as it may" }
+func (seriesLimit) Unwrap() error { return storage.ErrOutOfBounds }
 
 // Store keeps the series of all workspaces. It is safe for concurrent use.
 type Store interface {
@@ -50,8 +67,10 @@ type Storage interface {
 type Stats struct {
 	Series   int64 // active: with a sample in the last two or three hours
 	Limit    int64 // of active series; 0: none
-	Refused  int64 // series that the limit has refused since the process began
-	Chunks   int64
+	Refused  int64 // samples that the limit has refused since the process began
+	Chunks   int64 // on disk
+	Samples  int64 // in blocks; what came in the last hours is not counted yet
+	Bytes    int64 // on disk
 	MinTime  time.Time
 	MaxTime  time.Time
 	ByMetric []Count // the metric names with most series
