@@ -37,7 +37,7 @@ var (
 	kinds     = []string{KindTimeSeries, KindStat, KindBar, KindHeatMap, KindTable, KindText}
 	varKinds  = []string{VarQuery, VarList, VarText, VarInterval, VarConstant}
 	toneNames = []string{"good", "warn", "bad", "active", "neutral"}
-	reducers  = []string{"", "last", "mean", "min", "max", "sum", "range"}
+	reducers  = []string{"", "last", "mean", "min", "max", "sum"}
 
 	panelID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,60}$`)
 	varName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,59}$`)

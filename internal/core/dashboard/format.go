@@ -85,8 +85,8 @@ type Panel struct {
 
 	Targets []Target `json:"targets,omitempty"`
 
-	Unit     string   `json:"unit,omitempty"`     // see Units; anything else stands behind the number as it is
-	Decimals *int     `json:"decimals,omitempty"` // 0–10; default: three significant digits
+	Unit     string   `json:"unit,omitempty"`     // one of ui.Units: "bytes", "ratio", "s"; any other text stands beside the title
+	Decimals *int     `json:"decimals,omitempty"` // at most so many, 0–10; default: three significant digits
 	Min      *float64 `json:"min,omitempty"`      // of the axis
 	Max      *float64 `json:"max,omitempty"`
 	// Thresholds give values a tone: that of the last threshold that is not above the value. "warn" and "bad" mean that
@@ -95,7 +95,7 @@ type Panel struct {
 
 	Draw   string `json:"draw,omitempty"`   // of a time series: "lines" (default), "bars"
 	Stack  bool   `json:"stack,omitempty"`  // of a time series
-	Reduce string `json:"reduce,omitempty"` // of stat, bar and table: "last" (default), "mean", "min", "max", "sum", "range": one number of a series
+	Reduce string `json:"reduce,omitempty"` // of stat, bar and table: "last" (default), "mean", "min", "max", "sum": one number of a series
 
 	Text   string `json:"text,omitempty"`   // of a text panel
 	Format string `json:"format,omitempty"` // of a text panel: "markdown" (default; a safe part of it), "plain"
@@ -123,16 +123,4 @@ type Target struct {
 type Threshold struct {
 	At   *float64 `json:"at,omitempty"` // absent: from the lowest value on; only the first may be so
 	Tone string   `json:"tone"`         // "good", "warn", "bad", "active", "neutral"
-}
-
-// Units are the units that values are written in with a prefix, and what each is called in forms. The value of a series is
-// in the unit itself: bytes, not mebibytes.
-var units = []struct{ Key, Label string }{
-	{"", "none"}, {"count", "count (1, 2 k, 3 M)"},
-	{"percent", "percent (0–100)"}, {"ratio", "percent of a ratio (0–1)"},
-	{"bytes", "bytes (KiB, MiB)"}, {"bytes/s", "bytes per second"}, {"bits", "bits"}, {"bits/s", "bits per second"},
-	{"s", "seconds"}, {"ms", "milliseconds"}, {"us", "microseconds"}, {"ns", "nanoseconds"},
-	{"ops/s", "operations per second"}, {"req/s", "requests per second"}, {"packets/s", "packets per second"}, {"jobs/s", "jobs per second"},
-	{"hertz", "hertz"}, {"celsius", "degrees Celsius"}, {"rpm", "turns per minute"}, {"volt", "volt"}, {"ampere", "ampere"}, {"watt", "watt"},
-	{"time", "a moment (seconds since 1970)"},
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/ui"
 )
 
 // allValue is how "All" stands in addresses and defaults.
@@ -58,7 +59,7 @@ func parseVarQuery(s string) (varQuery, error) {
 // scope is what a page may see: a workspace, a span, and labels that every series must have.
 type scope struct {
 	ws      kernel.WorkspaceID
-	span    span
+	span    ui.TimeRange
 	filters []*labels.Matcher
 }
 
@@ -66,7 +67,7 @@ type scope struct {
 // A variable whose choices cannot be found has none and says why; the page goes on.
 func (m *Module) choose(ctx context.Context, sc scope, vars []Variable, q url.Values) env {
 	e := env{choices: map[string]choice{}, builtin: map[string]string{}}
-	e.times(sc.span, stepFor(sc.span.Length(), 240, 0))
+	e.times(sc.span, sc.span.Step(240, 0))
 	for _, v := range vars {
 		c := choice{Variable: v}
 		switch v.Kind {
@@ -124,9 +125,9 @@ func clipBytes(s string, n int) string {
 }
 
 // times fills in what queries know of the time.
-func (e env) times(s span, step time.Duration) {
+func (e env) times(s ui.TimeRange, step time.Duration) {
 	const scrape = 15 * time.Second // the distance of samples that $__rate_interval must bridge
-	length := s.Length()
+	length := s.Span()
 	e.builtin["__interval"] = promDuration(step)
 	e.builtin["__interval_ms"] = fmt.Sprint(step.Milliseconds())
 	e.builtin["__rate_interval"] = promDuration(max(step+scrape, 4*scrape))
@@ -139,7 +140,7 @@ func (e env) times(s span, step time.Duration) {
 }
 
 // at is the env with another step.
-func (e env) at(s span, step time.Duration) env {
+func (e env) at(s ui.TimeRange, step time.Duration) env {
 	out := env{choices: e.choices, builtin: map[string]string{}}
 	out.times(s, step)
 	return out

@@ -1,0 +1,370 @@
+package dashboard
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"html/template"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+
+	"github.com/kept-dev/kept/internal/core/query"
+	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/ui"
+)
+
+// maxSeries is how many series a panel draws.
+const maxSeries = 100
+
+// picture is a panel with its numbers.
+type picture struct {
+	Panel  Panel
+	Key    string // id of the element: the panel's id, and a number where it is repeated
+	Title  string
+	Href   string // where the title leads
+	Chart  *ui.Chart
+	Text   template.HTML // of a text panel
+	Wrong  []wrong       // values beyond a threshold now
+	Lazy   bool          // its numbers are not there yet
+	Step   time.Duration
+	Exprs  []string // what was asked, with the values of variables
+	Failed bool
+}
+
+// wrong is a value that is beyond a threshold.
+type wrong struct {
+	Label string
+	Value string
+	Tone  ui.Tone
+}
+
+// points is how many moments a panel is drawn with: enough for its width, and few enough to be quick.
+func (p Panel) points() int {
+	switch p.Kind {
+	case KindStat:
+		return 60
+	case KindHeatMap:
+		return 90
+	}
+	return 60 + 12*p.width()
+}
+
+// step is the distance of a panel's points: no query is asked more finely than it says.
+func (p Panel) step(e env, span ui.TimeRange, points int) time.Duration {
+	var least time.Duration
+	for _, t := range p.Targets {
+		if d, err := model.ParseDuration(e.text(t.Step, nil)); err == nil {
+			least = max(least, time.Duration(d))
+		}
+	}
+	if points <= 0 {
+		points = p.points()
+	}
+	return span.Step(points, least)
+}
+
+// instant tells whether one moment is enough.
+func (p Panel) instant() bool {
+	return (p.Kind == KindTable || p.Kind == KindBar) && (p.Reduce == "" || p.Reduce == "last")
+}
+
+// draw asks for a panel's numbers. What goes wrong stands in the picture: a dashboard with a broken panel is still of use.
+func (m *Module) draw(ctx context.Context, sc scope, e env, p Panel, points int) picture {
+	pic := picture{Panel: p, Key: p.ID, Title: e.text(p.Title, nil)}
+	if href := e.text(p.Link, escapeQuery); safeHref(href) {
+		pic.Href = href
+	}
+	if p.Kind == KindText {
+		pic.Text = m.textHTML(p, e)
+		return pic
+	}
+	pic.Step = p.step(e, sc.span, points)
+	pic.Chart = p.chart(pic.Title, sc.span)
+	lines, warnings, err := m.ask(ctx, sc, e, &pic)
+	if err != nil {
+		pic.Failed = true
+		pic.Chart.Error = kernel.AsError(err).Safe
+		return pic
+	}
+	if n := len(lines); n > maxSeries {
+		warnings = append(warnings, fmt.Sprintf("%d of %d series are drawn. Narrow the query, or sum some of them.", maxSeries, n))
+		lines = lines[:maxSeries]
+	}
+	pic.Chart.Warnings = warnings
+	pic.fill(lines, sc.span)
+	return pic
+}
+
+// chart is the panel without its numbers.
+func (p Panel) chart(title string, span ui.TimeRange) *ui.Chart {
+	c := &ui.Chart{
+		ID: "c-" + p.ID, Title: cmp.Or(title, "Panel"), Unit: p.Unit, Stack: p.Stack, Bars: p.Draw == "bars", Min: p.Min, Max: p.Max,
+		From: span.From, To: span.To, Height: max(80, 30*p.height()-70), Zoom: true, Reduce: ui.Reduce(cmp.Or(p.Reduce, "last")),
+	}
+	switch p.Kind {
+	case KindStat:
+		c.View = ui.ViewStat
+	case KindBar:
+		c.View = ui.ViewGauge
+	case KindHeatMap:
+		c.View = ui.ViewHeat
+	case KindTable:
+		c.View = ui.ViewTable
+	}
+	for _, t := range p.Thresholds {
+		value := math.Inf(-1)
+		if t.At != nil {
+			value = *t.At
+		} else if p.Kind == KindTimeSeries {
+			continue // a line at the bottom says nothing
+		}
+		c.Thresholds = append(c.Thresholds, ui.Threshold{Value: value, Tone: ui.Tone(t.Tone)})
+	}
+	return c
+}
+
+// line is one series of an answer.
+type line struct {
+	label  string
+	labels labels.Labels
+	points []promql.FPoint
+}
+
+// ask evaluates the targets.
+func (m *Module) ask(ctx context.Context, sc scope, e env, pic *picture) (lines []line, warnings []string, err error) {
+	p := pic.Panel
+	for i, t := range p.Targets {
+		if t.Hidden {
+			continue
+		}
+		at := e.at(sc.span, pic.Step)
+		res, expr, err := m.askTarget(ctx, sc, at, p, t, pic.Step)
+		if expr != "" {
+			pic.Exprs = append(pic.Exprs, expr)
+		}
+		if err != nil {
+			if len(p.Targets) > 1 {
+				err = kernel.Errorf(kernel.CodeOf(err), "Query %s: %s", targetName(i), kernel.AsError(err).Safe)
+			}
+			return nil, nil, err
+		}
+		lines = append(lines, named(t, at, res, cmp.Or(pic.Title, t.Expr))...)
+		for _, w := range res.Warnings.AsErrors() {
+			if text := w.Error(); len(warnings) < 5 && !slices.Contains(warnings, text) {
+				warnings = append(warnings, text)
+			}
+		}
+	}
+	return lines, warnings, nil
+}
+
+// targetName is what people call the i-th query: A, B, …
+func targetName(i int) string { return string(rune('A' + i%26)) }
+
+func (m *Module) askTarget(ctx context.Context, sc scope, e env, p Panel, t Target, step time.Duration) (query.Result, string, error) {
+	expr, err := e.query(t.Expr)
+	if err != nil {
+		return query.Result{}, "", err
+	}
+	if expr, err = m.enforce(expr, sc.filters); err != nil {
+		return query.Result{}, "", err
+	}
+	if p.instant() {
+		res, err := m.d.Query.Instant(ctx, sc.ws, expr, sc.span.To)
+		return res, expr, err
+	}
+	// Moments are multiples of the step, so that the same question asked a moment later is the same.
+	res, err := m.d.Query.Range(ctx, sc.ws, expr, query.Span{From: sc.span.From.Truncate(step), To: sc.span.To.Truncate(step), Step: step})
+	return res, expr, err
+}
+
+// named are the series of an answer with their names in the legend.
+func named(t Target, e env, res query.Result, fallback string) []line {
+	var out []line
+	switch v := res.Value.(type) {
+	case promql.Matrix:
+		for _, s := range v {
+			points := s.Floats
+			if len(points) == 0 {
+				for _, h := range s.Histograms { // a native histogram is drawn as its count
+					points = append(points, promql.FPoint{T: h.T, F: h.H.Count})
+				}
+			}
+			out = append(out, line{labels: s.Metric, points: points})
+		}
+	case promql.Vector:
+		for _, s := range v {
+			value := s.F
+			if s.H != nil {
+				value = s.H.Count
+			}
+			out = append(out, line{labels: s.Metric, points: []promql.FPoint{{T: s.T, F: value}}})
+		}
+	case promql.Scalar:
+		out = append(out, line{points: []promql.FPoint{{T: v.T, F: v.V}}})
+	}
+	sets := make([]labels.Labels, len(out))
+	for i := range out {
+		sets[i] = out[i].labels
+	}
+	for i, name := range legends(t.Legend, e, sets, fallback) {
+		out[i].label = name
+	}
+	return out
+}
+
+// fill puts the series on one axis of moments.
+func (pic *picture) fill(lines []line, span ui.TimeRange) {
+	c := pic.Chart
+	if pic.Panel.Kind == KindHeatMap {
+		lines = buckets(lines)
+	}
+	index := pic.moments(span)
+	for _, l := range lines {
+		s := ui.Series{Label: l.label, Values: make([]float64, len(c.At))}
+		for i := range s.Values {
+			s.Values[i] = math.NaN()
+		}
+		for _, p := range l.points {
+			if i, ok := index(p.T); ok {
+				s.Values[i] = pic.Panel.round(p.F)
+			}
+		}
+		if pic.Panel.Kind == KindTable {
+			l.labels.Range(func(l labels.Label) { s.Labels = append(s.Labels, ui.Param{Name: l.Name, Value: l.Value}) })
+		}
+		c.Series = append(c.Series, s)
+	}
+	pic.judge()
+}
+
+// moments makes the axis and finds the place of a time on it.
+func (pic *picture) moments(span ui.TimeRange) func(ms int64) (int, bool) {
+	c := pic.Chart
+	if pic.Panel.instant() {
+		c.At = []time.Time{span.To}
+		return func(int64) (int, bool) { return 0, true }
+	}
+	from, step := span.From.Truncate(pic.Step), pic.Step
+	for at := from; !at.After(span.To); at = at.Add(step) {
+		c.At = append(c.At, at.UTC())
+	}
+	return func(ms int64) (int, bool) {
+		i := int((ms - from.UnixMilli()) / step.Milliseconds())
+		return i, i >= 0 && i < len(c.At)
+	}
+}
+
+// round leaves at most as many decimals as the panel wants, where the unit is written as it is.
+func (p Panel) round(v float64) float64 {
+	if p.Decimals == nil {
+		return v
+	}
+	n := *p.Decimals
+	switch p.Unit {
+	case "ratio":
+		n += 2
+	case "", "short", "percent", "%", "°C", "V", "/s", "/min":
+	default:
+		return v
+	}
+	scale := math.Pow(10, float64(n))
+	if r := math.Round(v*scale) / scale; !math.IsInf(r, 0) && !math.IsNaN(r) {
+		return r
+	}
+	return v
+}
+
+// judge notes which series are beyond a threshold now.
+func (pic *picture) judge() {
+	p := pic.Panel
+	if p.Kind == KindHeatMap || len(p.Thresholds) == 0 {
+		return
+	}
+	for _, s := range pic.Chart.Series {
+		v, ok := lastOf(s.Values)
+		if !ok {
+			continue
+		}
+		tone := p.tone(v)
+		if tone == ui.ToneBad || tone == ui.ToneWarn {
+			pic.Wrong = append(pic.Wrong, wrong{Label: s.Label, Value: ui.Value(v, p.Unit), Tone: tone})
+		}
+	}
+	slices.SortStableFunc(pic.Wrong, func(a, b wrong) int { return cmp.Compare(badness(b.Tone), badness(a.Tone)) })
+}
+
+func badness(t ui.Tone) int {
+	switch t {
+	case ui.ToneBad:
+		return 2
+	case ui.ToneWarn:
+		return 1
+	}
+	return 0
+}
+
+// tone is that of the last threshold that is not above the value.
+func (p Panel) tone(v float64) (tone ui.Tone) {
+	for _, t := range p.Thresholds {
+		if t.At == nil || v >= *t.At {
+			tone = ui.Tone(t.Tone)
+		}
+	}
+	return tone
+}
+
+// lastOf is the newest number, if it is fresh: one of the last tenth of the axis.
+func lastOf(values []float64) (float64, bool) {
+	for i := len(values) - 1; i >= max(0, len(values)-1-len(values)/10); i-- {
+		if !math.IsNaN(values[i]) {
+			return values[i], true
+		}
+	}
+	return 0, false
+}
+
+// buckets orders the series of a histogram by their upper bounds and takes from each what is in the one below, because
+// buckets of Prometheus count from zero. Other series are rows as they are.
+func buckets(lines []line) []line {
+	bounds := make([]float64, len(lines))
+	for i, l := range lines {
+		le := l.labels.Get("le")
+		bound, err := strconv.ParseFloat(le, 64)
+		if le == "" || err != nil {
+			return lines
+		}
+		bounds[i] = bound
+	}
+	order := make([]int, len(lines))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(bounds[a], bounds[b]) })
+	out := make([]line, 0, len(lines))
+	below := map[int64]float64{}
+	for n, i := range order {
+		if n > 0 && bounds[order[n-1]] == bounds[i] {
+			return lines // several histograms: sum by (le) is missing
+		}
+		l := line{label: lines[i].labels.Get("le"), labels: lines[i].labels}
+		for _, p := range lines[i].points {
+			l.points = append(l.points, promql.FPoint{T: p.T, F: max(0, p.F-below[p.T])})
+			below[p.T] = p.F
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// escapeQuery makes a value safe as part of an address.
+func escapeQuery(s string) string {
+	return strings.ReplaceAll(template.URLQueryEscaper(s), "+", "%20")
+}
