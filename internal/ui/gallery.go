@@ -17,7 +17,9 @@ type galleryView struct {
 	Rows       []galleryJob
 	Pager      Pager
 	NoMatch    Empty
+	Range      TimeRange
 	Charts     []Chart
+	Panels     []Chart
 	Timeline   Timeline
 	JSON       []byte
 	NotJSON    string
@@ -40,7 +42,8 @@ type galleryView struct {
 // Gallery is the living page of all components with example values. Mount it
 // for GET and POST at one path. Besides the page it answers, at the same path,
 // what the components need: ?events=1 (server-sent events), ?question=1 (the
-// page behind the dialog), ?error=404 (an error page).
+// page behind the dialog), ?chart=1 (numbers of a chart), ?error=404 (an error
+// page).
 func (u *UI) Gallery(w http.ResponseWriter, r *http.Request) {
 	if err := u.gallery(w, r); err != nil {
 		http.Error(w, "the gallery could not be drawn: "+err.Error(), http.StatusInternalServerError)
@@ -54,6 +57,8 @@ func (u *UI) gallery(w http.ResponseWriter, r *http.Request) error {
 		return u.galleryPost(w, r)
 	case q.Has("events"):
 		return galleryEvents(w, r)
+	case q.Has("chart"):
+		return galleryChart(w)
 	case q.Has("question"):
 		view := galleryDialog(r.URL.Path)
 		return u.own.Render(w, r, http.StatusOK, "question", Page{Title: view.Title, Shape: ShapeCenter, Body: view})

@@ -20,6 +20,7 @@ type galleryJob struct {
 
 func newGalleryView(r *http.Request, now time.Time) galleryView {
 	path := r.URL.Path
+	span := ReadTimeRange(r.URL, now, 4*time.Hour)
 	rows, next, total := galleryRows(r, now)
 	v := galleryView{
 		Path:  path,
@@ -32,7 +33,7 @@ func newGalleryView(r *http.Request, now time.Time) galleryView {
 		Sorts: NewSorts(r.URL, "gallery-list", "-started", "name", "took"), Rows: rows,
 		Pager:   NewPager(r.URL, "gallery-list", next, fmt.Sprintf("%d of %d example jobs", len(rows), total)),
 		NoMatch: Empty{Icon: "search", Title: "No job matches", Text: "Take a filter away, or look at a longer time.", Action: &Action{Label: "Clear filters", Href: path}},
-		Charts:  galleryCharts(now), Timeline: galleryTimeline(now),
+		Range:   span, Charts: galleryCharts(now), Panels: galleryPanels(span, path), Timeline: galleryTimeline(now),
 		JSON:    []byte(galleryJSON),
 		NotJSON: "{\"cut\": \"off in the mid",
 		Stack:   galleryStack, Command: "curl -H \"Authorization: Bearer $KEPT_KEY\" http://localhost:7480/api/v1/jobs?status=failed",
@@ -122,26 +123,6 @@ func galleryJobs(now time.Time) []galleryJob {
 		})
 	}
 	return jobs
-}
-
-func galleryCharts(now time.Time) []Chart {
-	n := 48
-	at := make([]time.Time, n)
-	done, failed, p50, p95 := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
-	start := now.Truncate(5 * time.Minute).Add(-time.Duration(n) * 5 * time.Minute)
-	for i := range n {
-		x := float64(i)
-		at[i] = start.Add(time.Duration(i) * 5 * time.Minute)
-		done[i] = math.Round(180 + 60*math.Sin(x/6) + 20*math.Sin(x*1.3))
-		failed[i] = math.Round(max(0, 14*math.Sin(x/5)))
-		p50[i] = math.Round(340 + 60*math.Sin(x/7))
-		p95[i] = math.Round(1150 + 340*math.Sin(x/7) + 120*math.Sin(x*1.9))
-	}
-	p50[20], p95[20], p50[21], p95[21] = math.NaN(), math.NaN(), math.NaN(), math.NaN()
-	return []Chart{
-		{ID: "chart-count", Title: "Finished jobs", Unit: "jobs in 5 min", At: at, Bars: true, Stack: true, Series: []Series{{Label: "Failed", Tone: ToneBad, Values: failed}, {Label: "Completed", Tone: ToneActive, Values: done}}},
-		{ID: "chart-time", Title: "Run time", Unit: "ms", At: at, Series: []Series{{Label: "p50", Tone: ToneActive, Values: p50}, {Label: "p95", Tone: ToneWarn, Values: p95}}},
-	}
 }
 
 func galleryTimeline(now time.Time) Timeline {

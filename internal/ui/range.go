@@ -159,11 +159,25 @@ func (r TimeRange) Label() string {
 				return p.label
 			}
 		}
-		if rest, ok := strings.CutPrefix(r.from, "now-"); ok {
-			return "Last " + rest
+		if d, err := readSpan(strings.TrimPrefix(r.from, "now-")); err == nil && d > 0 {
+			return "Last " + spanWords(d)
 		}
 	}
 	return ""
+}
+
+func spanWords(d time.Duration) string {
+	for _, u := range []struct {
+		unit      time.Duration
+		one, many string
+	}{{24 * time.Hour, "day", "days"}, {time.Hour, "hour", "hours"}, {time.Minute, "minute", "minutes"}} {
+		if d >= u.unit && d%u.unit == 0 {
+			text, _ := Plural(int64(d/u.unit), u.one, u.many)
+			return text
+		}
+	}
+	text, _ := Plural(int64(d/time.Second), "second", "seconds")
+	return text
 }
 
 // RangeChoice is a link of the picker.

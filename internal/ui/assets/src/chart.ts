@@ -1,199 +1,455 @@
 // Draws with uPlot. Fetched only where a chart is.
 import uPlot from "../../thirdparty/uplot/uPlot.esm.js";
-import { duration } from "./duration";
-import { day, exact, minute, second } from "./time";
+import { cells, greatest, scale as heatScale, stepOf } from "./chart-heat";
+import { legendOf, moment, type Legend } from "./chart-legend";
+import { endless, Flags, marks, thresholds, type Paint } from "./chart-marks";
+import { colors, kindOf, known, nothing, same, unitOf, type Data, type Line } from "./chart-model";
+import { markedAt, rowsAt, Tip } from "./chart-tip";
+import { axisText, format, steps } from "./chart-units";
+import { day, minute, second } from "./time";
 
-interface Line {
-  label: string;
-  tone?: string;
-  values: (number | null)[];
-}
-interface Data {
-  unit?: string;
-  bars?: boolean;
-  stack?: boolean;
-  at: number[];
-  lines: Line[];
-  marks?: { at: number; label: string }[];
-}
-export interface Drawing {
-  update(): void;
-  redraw(): void;
-  destroy(): void;
-}
+export type { Data } from "./chart-model";
 
-const tones: Record<string, string> = {
-  good: "--good-mark",
-  bad: "--bad-mark",
-  warn: "--warn-mark",
-  active: "--accent-fill",
-  neutral: "--edge",
-};
-const palette = ["--accent-fill", "--warn-mark", "--good-mark", "--bad-mark", "--edge"];
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-export function draw(host: HTMLElement): Drawing {
-  const legend = document.createElement("div");
-  legend.className = "chart-legend";
-  const canvas = document.createElement("div");
-  host.replaceChildren(legend, canvas);
+// Drawing is one chart in its element. It lives until destroy.
+export class Drawing {
+  #host: HTMLElement;
+  #data: Data = nothing;
+  #plot: uPlot | null = null;
+  #legend: Legend | null = null;
+  #canvas = document.createElement("div");
+  #said = document.createElement("span");
+  #tip = new Tip();
+  #flags = new Flags();
+  #hidden = new Set<string>();
+  #names: string[] = []; // custom properties of the colours, by line
+  #colors: string[] = []; // what they are in the current scheme
+  #paints = new Map<string, string>();
+  #zoomed: [number, number] | null = null; // without a page to open
+  #near: number | null = null; // the line next to the pointer
+  #cursor: number | null = null; // the moment chosen with the keyboard
+  #start: number | null = null; // where a selection by keyboard began
+  #watch: ResizeObserver;
+  #saying = 0;
 
-  const height = Number(host.dataset.height) || 180;
-  canvas.style.minHeight = `${height}px`;
-  let plot: uPlot | null = null;
-  let data = read(host);
-
-  const make = () => {
-    plot?.destroy();
-    legend.replaceChildren(...keys(host, data));
-    plot = new uPlot(options(host, data, canvas.clientWidth || 300, height, (i) => values(legend, data, i)), columns(data), canvas);
-    values(legend, data, null);
-  };
-  make();
-  const watch = new ResizeObserver(() => {
-    const width = canvas.clientWidth;
-    if (plot && width && width !== plot.width) plot.setSize({ width, height });
-  });
-  watch.observe(canvas);
-  return {
-    update() {
-      const next = read(host);
-      const same = next.lines.map((l) => l.label).join() === data.lines.map((l) => l.label).join();
-      data = next;
-      if (!same || !plot) return make();
-      plot.setData(columns(data));
-      values(legend, data, null);
-    },
-    redraw: make,
-    destroy() {
-      watch.disconnect();
-      plot?.destroy();
-      host.replaceChildren();
-    },
-  };
-}
-
-function read(host: HTMLElement): Data {
-  return JSON.parse(host.dataset.chart || '{"at":[],"lines":[]}');
-}
-
-// columns are uPlot's rows of numbers; stacked ones are sums from the bottom.
-function columns(data: Data): uPlot.AlignedData {
-  if (!data.stack) return [data.at, ...data.lines.map((l) => l.values)] as uPlot.AlignedData;
-  const sum = data.at.map(() => 0);
-  const rows = data.lines.map((l) => l.values.map((v, i) => (sum[i] += v ?? 0)));
-  // The tallest is painted first, so that the others stand before it.
-  return [data.at, ...rows.reverse()] as uPlot.AlignedData;
-}
-
-function order(data: Data): Line[] {
-  return data.stack ? [...data.lines].reverse() : data.lines;
-}
-
-// color resolves a custom property to what it is in the current scheme.
-function color(host: HTMLElement, name: string, alpha = 1): string {
-  const probe = document.createElement("span");
-  probe.style.color = alpha === 1 ? `var(${name})` : `color-mix(in srgb, var(${name}) ${alpha * 100}%, transparent)`;
-  host.append(probe);
-  const value = getComputedStyle(probe).color;
-  probe.remove();
-  return value;
-}
-
-function lineColor(data: Data, line: Line): string {
-  const i = data.lines.indexOf(line);
-  return tones[line.tone ?? ""] ?? palette[i % palette.length];
-}
-
-function options(host: HTMLElement, data: Data, width: number, height: number, at: (i: number | null) => void): uPlot.Options {
-  const font = `12px ${getComputedStyle(host).fontFamily}`;
-  const text = color(host, "--muted");
-  const grid = { stroke: color(host, "--line-soft"), width: 1 };
-  const ticks = { show: false };
-  const bars = data.bars ? uPlot.paths.bars!({ size: [0.8, 40, 1], radius: 0.1 }) : undefined;
-  return {
-    width,
-    height,
-    padding: [8, 18, 0, 0],
-    legend: { show: false },
-    cursor: { y: false, sync: { key: "kept" }, points: { size: 6 } },
-    scales: { x: { time: true, range: data.bars ? (_u, lo, hi) => room(data, lo, hi) : undefined }, y: { range: (_u, lo, hi) => span(lo, hi) } },
-    axes: [
-      { stroke: text, grid: { show: false }, ticks, font, size: 28, gap: 8, space: 76, values: moments },
-      { stroke: text, grid, ticks, font, size: gutter, gap: 8, space: 32, incrs: counts(data) ? whole : undefined, values: (_u, v) => v.map((n) => number(n, data.unit)) },
-    ],
-    series: [
-      {},
-      ...order(data).map((l): uPlot.Series => {
-        const name = lineColor(data, l);
-        return {
-          label: l.label,
-          stroke: color(host, name),
-          width: data.bars ? 0 : 1.5,
-          fill: data.bars ? color(host, name) : data.lines.length === 1 || data.stack ? color(host, name, 0.12) : undefined,
-          paths: bars,
-          points: { show: !data.bars && data.at.length < 2 },
-          spanGaps: false,
-        };
-      }),
-    ],
-    hooks: { setCursor: [(u) => at(u.cursor.idx ?? null)], draw: [(u) => marks(u, host)] },
-  };
-}
-
-// counts tells whether all numbers are whole: then halves on the axis would mean nothing.
-function counts(data: Data): boolean {
-  return data.unit !== "s" && data.unit !== "ms" && data.lines.every((l) => l.values.every((v) => v == null || Number.isInteger(v)));
-}
-
-// whole are the steps of such an axis: 1, 2, 5, 10, 20, …
-const whole = Array.from({ length: 12 }, (_, i) => [1, 2, 5].map((n) => n * 10 ** i)).flat();
-
-// marks draws the moments that the numbers are to be compared with. A label
-// that would run into the one before is left out; the page has them all.
-function marks(u: uPlot, host: HTMLElement): void {
-  const { left, top, width, height } = u.bbox;
-  const pen = u.ctx;
-  let free = -Infinity;
-  pen.save();
-  pen.font = `${11 * devicePixelRatio}px ${getComputedStyle(host).fontFamily}`;
-  pen.strokeStyle = pen.fillStyle = color(host, "--text");
-  pen.lineWidth = devicePixelRatio;
-  pen.textAlign = "left";
-  pen.textBaseline = "alphabetic"; // the axes leave others behind
-  pen.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
-  for (const mark of read(host).marks ?? []) {
-    const x = u.valToPos(mark.at, "x", true);
-    if (x < left || x > left + width) continue;
-    pen.beginPath();
-    pen.moveTo(x, top);
-    pen.lineTo(x, top + height);
-    pen.stroke();
-    const wide = pen.measureText(mark.label).width + 6 * devicePixelRatio;
-    const at = x + wide > left + width ? x - wide : x + 4 * devicePixelRatio;
-    if (at < free) continue;
-    pen.fillText(mark.label, at, top + 10 * devicePixelRatio);
-    free = at + wide;
+  constructor(host: HTMLElement, data: Data) {
+    this.#host = host;
+    this.#canvas.className = "chart-canvas";
+    this.#canvas.tabIndex = 0;
+    this.#canvas.setAttribute("role", "application");
+    this.#canvas.setAttribute("aria-roledescription", "chart");
+    this.#canvas.setAttribute("aria-label", `${host.dataset.title ?? "Chart"}. Arrow keys move through the time.`);
+    this.#canvas.addEventListener("keydown", (e) => this.#key(e));
+    this.#canvas.addEventListener("blur", () => this.#leave());
+    this.#said.className = "visually-hidden";
+    this.#said.setAttribute("role", "status");
+    this.#watch = new ResizeObserver(() => this.#fit());
+    this.show(data);
+    this.#watch.observe(this.#canvas);
   }
-  pen.restore();
+
+  get #height(): number {
+    return Number(this.#host.dataset.height) || 180;
+  }
+
+  // show draws other numbers, in place where their shape is the same.
+  show(data: Data): void {
+    if (this.#plot && same(this.#data, data)) {
+      this.#data = data;
+      this.#plot.setData(this.#columns());
+      this.#legend?.refresh(data);
+      return;
+    }
+    this.#data = data;
+    const labels = new Set(data.lines.map((l) => l.label));
+    for (const label of this.#hidden) if (!labels.has(label)) this.#hidden.delete(label);
+    this.redraw();
+  }
+
+  // redraw makes everything anew: after a change of the colours or of the shape.
+  redraw(): void {
+    const focused = document.activeElement === this.#canvas;
+    this.#plot?.destroy();
+    this.#plot = null;
+    this.#legend = null;
+    this.#paints.clear();
+    this.#tip.hide();
+    this.#names = colors(this.#data.lines);
+    this.#canvas.style.minHeight = `${this.#height}px`;
+    this.#canvas.replaceChildren();
+    const text = this.#data.error || (this.#empty() ? this.#data.empty || "No data in this time." : "");
+    if (text) {
+      const p = document.createElement("p");
+      p.className = this.#data.error ? "chart-error" : "chart-none";
+      p.textContent = text;
+      this.#canvas.append(p);
+      this.#host.replaceChildren(this.#canvas);
+      return;
+    }
+    if (!this.#host.contains(this.#canvas)) this.#host.replaceChildren(this.#canvas);
+    this.#colors = this.#names.map((name) => this.#paint(name));
+    this.#host.replaceChildren(...this.#legendFirst(), this.#canvas, ...this.#legendLast(), this.#tip.root, this.#said);
+    this.#plot = new uPlot(this.#options(), this.#columns(), this.#canvas);
+    this.#plot.over.append(this.#flags.root);
+    this.#flags.place(this.#plot, this.#data);
+    if (focused) this.#canvas.focus({ preventScroll: true });
+  }
+
+  destroy(): void {
+    this.#watch.disconnect();
+    clearTimeout(this.#saying);
+    this.#plot?.destroy();
+    this.#host.replaceChildren();
+  }
+
+  #empty(): boolean {
+    return !this.#data.lines.some((l) => l.values.some((v) => v != null));
+  }
+
+  get #heat(): boolean {
+    return this.#data.view === "heat";
+  }
+
+  #legendFirst(): HTMLElement[] {
+    if (this.#data.legend === "none") return [];
+    if (this.#heat) {
+      return [heatScale(format(greatest(this.#data), unitOf(this.#data, this.#data.lines[0])), (n, a) => this.#paint(n, a))];
+    }
+    this.#legend = legendOf(this.#data, {
+      colors: this.#colors,
+      hidden: this.#hidden,
+      choose: (label, toggle) => this.#choose(label, toggle),
+      point: (n) => this.#point(n),
+    });
+    return this.#data.legend === "table" ? [] : [this.#legend.root];
+  }
+
+  #legendLast(): HTMLElement[] {
+    return this.#legend && this.#data.legend === "table" ? [this.#legend.root] : [];
+  }
+
+  // choose leaves one line alone, or brings all back when it is; or takes one
+  // away or back.
+  #choose(label: string, toggle: boolean): void {
+    const labels = this.#data.lines.map((l) => l.label);
+    if (toggle) {
+      if (!this.#hidden.delete(label)) this.#hidden.add(label);
+      if (this.#hidden.size === labels.length) this.#hidden.clear();
+    } else {
+      const alone = !this.#hidden.has(label) && this.#hidden.size === labels.length - 1;
+      this.#hidden.clear();
+      if (!alone) for (const l of labels) if (l !== label) this.#hidden.add(l);
+    }
+    this.#plot?.setData(this.#columns());
+    this.#legend?.refresh(this.#data);
+  }
+
+  // point brings one line out, by fading the others.
+  #point(n: number | null): void {
+    if (this.#data.lines.length > 1) this.#plot?.setSeries(n == null ? null : this.#index(n), { focus: true });
+  }
+
+  // paint resolves a custom property to what it is in the current scheme.
+  #paint(name: string, alpha = 1): string {
+    const key = `${name} ${alpha}`;
+    let value = this.#paints.get(key);
+    if (value) return value;
+    const probe = document.createElement("span");
+    probe.style.color = alpha === 1 ? `var(${name})` : `color-mix(in srgb, var(${name}) ${alpha * 100}%, transparent)`;
+    this.#host.append(probe);
+    value = getComputedStyle(probe).color;
+    probe.remove();
+    this.#paints.set(key, value);
+    return value;
+  }
+
+  // index is the place of a line in uPlot, and back: what is stacked as
+  // columns is painted from the tallest to the lowest.
+  #index(n: number): number {
+    return this.#upside ? this.#data.lines.length - n : n + 1;
+  }
+
+  get #upside(): boolean {
+    return !!this.#data.stack && this.#data.kind === "bars";
+  }
+
+  // columns are uPlot's rows of numbers; stacked ones are sums from the bottom.
+  #columns(): uPlot.AlignedData {
+    const { at, lines, stack } = this.#data;
+    const shown = (l: Line) => !this.#hidden.has(l.label);
+    if (this.#heat) return [at, at.map(() => null)] as uPlot.AlignedData;
+    if (!stack) {
+      const low = this.#data.log ? 0 : -Infinity;
+      return [at, ...lines.map((l) => l.values.map((v) => (shown(l) && typeof v === "number" && v > low ? v : null)))] as uPlot.AlignedData;
+    }
+    const sum = at.map(() => 0);
+    const rows = lines.map((l) => l.values.map((v, i) => (shown(l) && known(v) != null ? (sum[i] += known(v)!) : this.#upside && shown(l) ? sum[i] : null)));
+    return [at, ...(this.#upside ? rows.reverse() : rows)] as uPlot.AlignedData;
+  }
+
+  #options(): uPlot.Options {
+    const data = this.#data;
+    const units = this.#heat ? [""] : [...new Set(data.lines.map((l) => unitOf(data, l)))];
+    const paint: Paint = (name, alpha) => this.#paint(name, alpha);
+    const family = getComputedStyle(this.#host).fontFamily;
+    return {
+      width: this.#canvas.clientWidth || 300,
+      height: this.#height,
+      padding: [8, units.length > 1 ? 4 : 26, 0, 0],
+      legend: { show: false },
+      focus: { alpha: 0.25 },
+      cursor: {
+        y: this.#heat,
+        sync: { key: "kept", scales: ["x", null], filters: { pub: (type) => type === "mousemove" || type === "mouseleave", sub: () => true } },
+        points: { size: 6, show: !this.#heat && data.kind !== "bars" } as uPlot.Cursor.Points,
+        focus: { prox: 24 },
+        drag: { x: true, y: false, setScale: false, dist: 6 },
+        bind: { dblclick: () => () => this.#back() as unknown as null },
+      },
+      scales: {
+        x: { time: true, range: () => this.#span() },
+        ...Object.fromEntries(units.map((unit, i) => [scaleOf(i), this.#scale(unit, i)])),
+      },
+      axes: [this.#timeAxis(family), ...units.map((unit, i) => this.#valueAxis(unit, i, family))],
+      series: [{}, ...this.#series(units)],
+      bands: this.#bands(),
+      hooks: {
+        setCursor: [(u) => this.#moved(u)],
+        setSeries: [(_u, i) => (this.#near = i == null || this.#heat ? null : this.#index(i - 1) - (this.#upside ? 0 : 1))],
+        setSelect: [(u) => this.#selected(u)],
+        drawClear: [(u) => thresholds(u, this.#data, "y", paint)],
+        draw: [
+          (u) => {
+            if (this.#heat) cells(u, this.#data, paint);
+            else endless(u, this.#data, this.#colors, this.#hidden);
+            marks(u, this.#data, paint, family);
+            this.#flags.place(u, this.#data);
+          },
+        ],
+      },
+    };
+  }
+
+  #timeAxis(family: string): uPlot.Axis {
+    return { stroke: this.#paint("--muted"), grid: { show: false }, ticks: { show: false }, font: `12px ${family}`, size: 28, gap: 8, space: 76, values: moments };
+  }
+
+  #valueAxis(unit: string, i: number, family: string): uPlot.Axis {
+    const base = {
+      scale: scaleOf(i), side: i === 0 ? 3 : 1, stroke: this.#paint("--muted"), ticks: { show: false }, font: `12px ${family}`, size: gutter, gap: 8, space: 32,
+      grid: { show: i === 0 && !this.#heat, stroke: this.#paint("--line-soft"), width: 1 },
+    } as uPlot.Axis;
+    if (this.#heat) {
+      const rows = this.#data.lines;
+      const every = Math.ceil((rows.length * 18) / this.#height);
+      return { ...base, splits: () => rows.map((_, n) => n + 0.5).filter((_, n) => n % every === 0), values: (_u, v) => v.map((n) => rows[Math.floor(n)]?.label ?? "") };
+    }
+    const counts = this.#data.lines.every((l) => unitOf(this.#data, l) !== unit || l.values.every((v) => typeof v !== "number" || Number.isInteger(v)));
+    return { ...base, incrs: this.#data.log ? undefined : steps(unit, counts), values: (_u, v) => v.map((n) => (n == null ? "" : axisText(n, unit))) };
+  }
+
+  #scale(unit: string, i: number): uPlot.Scale {
+    if (this.#heat) return { range: () => [0, this.#data.lines.length] };
+    if (this.#data.log) return { distr: 3 };
+    const flat = this.#data.stack || this.#data.lines.some((l) => unitOf(this.#data, l) === unit && ["bars", "area"].includes(kindOf(this.#data, l)));
+    const { min, max } = i === 0 ? this.#data : nothing; // the ends are those of the chart's own unit
+    return { range: (_u, lo, hi) => reach(lo, hi, flat, min, max) };
+  }
+
+  #series(units: string[]): uPlot.Series[] {
+    if (this.#heat) return [{ scale: "y", paths: () => null, points: { show: false } }];
+    const list = this.#data.lines.map((l, n): uPlot.Series => {
+      const kind = kindOf(this.#data, l);
+      const color = this.#colors[n];
+      const fill = kind === "bars" ? color : kind === "area" || this.#data.stack || (this.#data.lines.length === 1 && kind === "line") ? this.#paint(this.#names[n], this.#data.stack ? 0.35 : 0.12) : undefined;
+      return {
+        label: l.label,
+        scale: scaleOf(units.indexOf(unitOf(this.#data, l))),
+        stroke: color,
+        width: kind === "bars" || kind === "points" ? 0 : 1.5,
+        dash: l.dash ? [6, 4] : undefined,
+        fill: kind === "points" ? undefined : fill,
+        paths: kind === "bars" ? uPlot.paths.bars!({ size: [0.8, 40, 1], radius: 0.1 }) : kind === "points" ? () => null : undefined,
+        points: kind === "bars" ? { show: false } : { show: kind === "points", size: 4, fill: color, filter: (u, i, show) => (show ? null : lonely(u, i)) },
+        spanGaps: false,
+      };
+    });
+    return this.#upside ? list.reverse() : list;
+  }
+
+  // bands fill between a stacked line and the one below it.
+  #bands(): uPlot.Band[] | undefined {
+    if (!this.#data.stack || this.#upside || this.#heat) return undefined;
+    return this.#data.lines.slice(1).map((_, n) => ({ series: [n + 2, n + 1] as [number, number] }));
+  }
+
+  // span is what the time axis shows: what was asked for, else what there is.
+  #span(): uPlot.Range.MinMax {
+    if (this.#zoomed) return this.#zoomed;
+    const { at, from, to } = this.#data;
+    if (from && to) return [from, to];
+    if (!at.length) return [Date.now() / 1000 - 3600, Date.now() / 1000];
+    const [lo, hi] = [at[0], at[at.length - 1]];
+    // Columns need half their width at both ends.
+    const half = this.#data.kind === "bars" || lo === hi ? stepOf(at) / 2 : 0;
+    return [lo - half, hi + half];
+  }
+
+  #fit(): void {
+    const width = this.#canvas.clientWidth;
+    if (this.#plot && width && width !== this.#plot.width) this.#plot.setSize({ width, height: this.#height });
+  }
+
+  // moved follows the cursor, whoever moved it: the box is only where the
+  // pointer or the keyboard is.
+  #moved(u: uPlot): void {
+    const i = u.cursor.left != null && u.cursor.left >= 0 ? (u.cursor.idx ?? null) : null;
+    this.#legend?.at(i);
+    if (i == null || !(u.over.matches(":hover") || this.#cursor != null)) return this.#tip.hide();
+    const near = this.#heat ? Math.floor(u.posToVal(u.cursor.top ?? 0, "y")) : this.#near;
+    const rows = this.#heat ? heatRows(this.#data, i, this.#colors) : rowsAt(this.#data, this.#colors, this.#hidden, i, near);
+    if (this.#heat) for (const row of rows) row.near = row.label === this.#data.lines[near!]?.label;
+    const at = this.#data.at[i];
+    const reach = u.posToVal(8, "x") - u.posToVal(0, "x");
+    this.#tip.show(at, rows, markedAt(this.#data, at, reach), u.valToPos(at, "x") + u.over.offsetLeft, this.#host.clientWidth);
+  }
+
+  #selected(u: uPlot): void {
+    const { left, width } = u.select;
+    if (width < 6) return;
+    this.#zoom(u.posToVal(left, "x"), u.posToVal(left + width, "x"));
+    u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  }
+
+  // zoom shows a part of the time. The page decides first.
+  #zoom(from: number, to: number): void {
+    const event = new CustomEvent("kept-zoom", { bubbles: true, composed: true, cancelable: true, detail: { from, to } });
+    if (!this.#host.dispatchEvent(event)) return;
+    if (this.#data.zoom) return open(from, to);
+    this.#zoomed = [from, to];
+    this.#plot?.setScale("x", { min: from, max: to });
+  }
+
+  #back(): void {
+    if (this.#zoomed) {
+      this.#zoomed = null;
+      const [min, max] = this.#span() as [number, number];
+      this.#plot?.setScale("x", { min, max });
+    } else if (this.#data.zoom && cameFromHere()) history.back();
+  }
+
+  #leave(): void {
+    this.#cursor = this.#start = null;
+    this.#plot?.setCursor({ left: -10, top: -10 });
+    this.#tip.hide();
+  }
+
+  #key(e: KeyboardEvent): void {
+    const u = this.#plot;
+    if (!u || e.target !== this.#canvas || e.ctrlKey || e.metaKey || e.altKey) return;
+    const last = this.#data.at.length - 1;
+    const i = this.#cursor ?? (e.key === "ArrowRight" || e.key === "Home" ? -1 : last + 1);
+    const by = e.shiftKey ? 10 : 1;
+    const to = { ArrowLeft: i - by, ArrowRight: i + by, Home: 0, End: last }[e.key];
+    if (to != null) this.#step(u, Math.max(0, Math.min(last, to)));
+    else if (e.key === "Enter" && this.#cursor != null) this.#pick(u);
+    else if (e.key === "Escape" && this.#start != null) {
+      this.#start = null;
+      u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    } else if (e.key === "Escape" && (this.#cursor != null || this.#zoomed)) {
+      if (this.#cursor != null) this.#leave();
+      else this.#back();
+    } else return;
+    e.preventDefault();
+  }
+
+  #step(u: uPlot, i: number): void {
+    this.#cursor = i;
+    const left = u.valToPos(this.#data.at[i], "x");
+    // The third argument, which the types leave out, moves the cursors of the other charts too.
+    (u.setCursor as (at: { left: number; top: number }, fire: boolean, share: boolean) => void)({ left, top: u.over.clientHeight / 2 }, true, true);
+    if (this.#start != null) {
+      const x = u.valToPos(this.#data.at[this.#start], "x");
+      u.setSelect({ left: Math.min(x, left), top: 0, width: Math.abs(left - x), height: u.over.clientHeight }, false);
+    }
+    clearTimeout(this.#saying);
+    this.#saying = window.setTimeout(() => (this.#said.textContent = this.#words(i)), 150);
+  }
+
+  // pick begins a selection with Enter, and shows it with the next one.
+  #pick(u: uPlot): void {
+    if (this.#start == null) {
+      this.#start = this.#cursor;
+      this.#said.textContent = "Selection begins here. Move, then press Enter.";
+      return;
+    }
+    const [from, to] = [this.#data.at[this.#start], this.#data.at[this.#cursor!]].sort((a, b) => a - b);
+    this.#start = null;
+    u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    if (to > from) this.#zoom(from, to);
+  }
+
+  #words(i: number): string {
+    const rows = rowsAt(this.#data, this.#colors, this.#hidden, i, null);
+    const values = rows.slice(0, 6).map((r) => `${r.label} ${r.text}`);
+    const more = rows.length > 6 ? `, and ${rows.length - 6} more` : "";
+    return `${moment(this.#data.at[i])}: ${values.join(", ") || "no data"}${more}`;
+  }
 }
 
-// room leaves half a column free at both ends.
-function room(data: Data, lo: number, hi: number): uPlot.Range.MinMax {
-  const half = data.at.length > 1 ? (data.at[1] - data.at[0]) / 2 : 30;
-  return [lo - half, hi + half];
+// heatRows are the rows that are not empty, from the top of the drawing.
+function heatRows(data: Data, i: number, colors: string[]) {
+  const rows = rowsAt(data, colors, new Set(), i, null).filter((r) => r.value > 0);
+  const order = data.lines.map((l) => l.label);
+  return rows.sort((a, b) => order.indexOf(b.label) - order.indexOf(a.label));
 }
 
-// span keeps zero in sight and a little air above.
-function span(lo: number | null, hi: number | null): uPlot.Range.MinMax {
-  if (lo == null || hi == null) return [0, 1];
-  const top = hi <= 0 ? 0 : hi * 1.08;
-  const bottom = lo >= 0 ? 0 : lo * 1.08;
-  return top === bottom ? [0, 1] : [bottom, top];
+const scaleOf = (i: number) => (i === 0 ? "y" : `y${i}`);
+
+// open shows this page with another time.
+function open(from: number, to: number): void {
+  const url = new URL(location.href);
+  // A click that moved a little must not lead to an empty second.
+  const middle = (from + to) / 2;
+  const half = Math.max(5, (to - from) / 2);
+  url.searchParams.set("from", iso(middle - half));
+  url.searchParams.set("to", iso(middle + half));
+  location.assign(url);
+}
+
+const iso = (s: number) => new Date(Math.round(s) * 1000).toISOString().replace(".000", "");
+
+// cameFromHere tells whether the page before was this one with another time.
+function cameFromHere(): boolean {
+  if (!document.referrer || history.length < 2) return false;
+  const before = new URL(document.referrer);
+  return before.origin === location.origin && before.pathname === location.pathname && before.search !== location.search;
+}
+
+// lonely are the values between two gaps: without a point they would not show.
+function lonely(u: uPlot, series: number): number[] | null {
+  const values = u.data[series];
+  const found: number[] = [];
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] != null && values[i - 1] == null && values[i + 1] == null) found.push(i);
+  }
+  return found.length ? found : null;
+}
+
+// reach is what a value axis shows. Zero is in sight, unless lines are far
+// from it and close together; filled ones always stand on it.
+function reach(lo: number | null, hi: number | null, flat: boolean, min?: number, max?: number): uPlot.Range.MinMax {
+  if (lo == null || hi == null) return [min ?? 0, max ?? (min ?? 0) + 1];
+  const far = !flat && hi - lo < 0.25 * Math.min(Math.abs(lo), Math.abs(hi)) && lo * hi > 0;
+  const air = far ? Math.max((hi - lo) * 0.1, Math.abs(hi) * 1e-3) : 0;
+  const bottom = min ?? (far ? lo - air : lo >= 0 ? 0 : lo * 1.08);
+  const top = max ?? (far ? hi + air : hi <= 0 ? 0 : hi * 1.08);
+  return top > bottom ? [bottom, top] : [bottom, bottom + 1];
 }
 
 function gutter(_u: uPlot, labels: string[] | null): number {
-  return 16 + Math.max(0, ...(labels ?? []).map((s) => s.length)) * 7;
+  return 16 + Math.max(0, ...(labels ?? []).map((s) => s?.length ?? 0)) * 7;
 }
 
 function moments(_u: uPlot, splits: number[], _axis: number, _space: number, step: number): string[] {
@@ -208,46 +464,4 @@ function moments(_u: uPlot, splits: number[], _axis: number, _space: number, ste
     if (fresh) return date;
     return step >= 60 ? minute(d) : second(d);
   });
-}
-
-function number(n: number, unit?: string): string {
-  if (unit === "s") return n === 0 ? "0" : duration(n);
-  if (unit === "ms") return n === 0 ? "0" : duration(n / 1000);
-  const a = Math.abs(n);
-  if (a >= 1e9) return `${+(n / 1e9).toPrecision(3)} G`;
-  if (a >= 1e6) return `${+(n / 1e6).toPrecision(3)} M`;
-  if (a >= 1e4) return `${+(n / 1e3).toPrecision(3)} k`;
-  return String(+n.toPrecision(3));
-}
-
-function keys(host: HTMLElement, data: Data): Element[] {
-  const when = document.createElement("span");
-  when.className = "chart-when";
-  return [
-    ...data.lines.map((l) => {
-      const key = document.createElement("span");
-      key.className = "chart-key";
-      const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-      svg.setAttribute("viewBox", "0 0 12 8");
-      const mark = document.createElementNS(svg.namespaceURI, "rect");
-      for (const [k, v] of Object.entries({ x: 0, y: 2.5, width: 12, height: 3, rx: 1.5, fill: color(host, lineColor(data, l)) })) {
-        mark.setAttribute(k, String(v));
-      }
-      svg.append(mark);
-      key.append(svg, l.label, " ", document.createElement("b"));
-      return key;
-    }),
-    when,
-  ];
-}
-
-// values shows the numbers under the cursor, or the newest ones.
-function values(legend: Element, data: Data, at: number | null): void {
-  const i = at ?? data.at.length - 1;
-  legend.querySelectorAll("b").forEach((b, n) => {
-    const v = data.lines[n]?.values[i];
-    b.textContent = v == null ? "–" : number(v, data.unit);
-  });
-  const when = legend.querySelector(".chart-when");
-  if (when) when.textContent = at == null || data.at[at] == null ? "" : exact(new Date(data.at[at] * 1000), "").replace(/\.000 /, " ");
 }
