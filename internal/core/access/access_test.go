@@ -52,6 +52,22 @@ func TestKeyIsShownOnce(t *testing.T) {
 	})
 }
 
+func TestKeyAsPassword(t *testing.T) {
+	accesstest.Each(t, func(t *testing.T, s *accesstest.Stack) {
+		_, ws, _ := s.Owner(t, owner, "W")
+		a := s.Browser(t, "192.0.2.1").SignIn(owner).Post(accesstest.Settings(ws)+"/api-keys", "name", "Grafana", "scope-read", "on")
+		key := keyForm.FindString(a.Body)
+		for from, want := range map[string]kernel.WorkspaceID{"": ws, "same-origin": ws, "none": ws, "cross-site": "", "same-site": ""} {
+			r := bearer("")
+			r.SetBasicAuth("whoever", key)
+			r.Header.Set("Sec-Fetch-Site", from)
+			if actor, err := s.Access.Bearer(r); actor.WorkspaceID != want || (err == nil) != (want != "") {
+				t.Errorf("as a password from %q: %+v, %v", from, actor, err)
+			}
+		}
+	})
+}
+
 func auditOf(t *testing.T, s *accesstest.Stack, ws kernel.WorkspaceID) []audit.Entry {
 	t.Helper()
 	entries, _, err := s.Audit.List(t.Context(), audit.Filter{WorkspaceID: ws})

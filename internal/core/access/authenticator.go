@@ -92,17 +92,14 @@ func cameFrom(r *http.Request) kernel.WorkspaceID {
 }
 
 // Bearer is who the bearer token belongs to: a workspace's key, or a person's token. No token is the zero Actor; one that
-// is wrong, expired or revoked is Unauthenticated.
+// is wrong, expired or revoked is Unauthenticated. Clients that know only names and passwords, as data sources of Grafana
+// and remote writes do, send it as the password; the name is not looked at. A browser that remembers
+// a password sends it to whom another site tells it to; that is not believed.
 func (m *Module) Bearer(r *http.Request) (httpx.Actor, error) {
-	header := r.Header.Get("Authorization")
-	if header == "" {
+	if r.Header.Get("Authorization") == "" {
 		return httpx.Actor{}, nil
 	}
-	scheme, token, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return httpx.Actor{}, errWrongBearer()
-	}
-	token = strings.TrimSpace(token)
+	token := tokenOf(r)
 	switch {
 	case looksLike(personalPrefix, token):
 		return m.byToken(r.Context(), token, m.personalByHash)
@@ -110,6 +107,21 @@ func (m *Module) Bearer(r *http.Request) (httpx.Actor, error) {
 		return m.byToken(r.Context(), token, m.mobileByHash)
 	}
 	return m.ByToken(r.Context(), token)
+}
+
+// tokenOf is the token of a request with an Authorization header; empty when it has none.
+func tokenOf(r *http.Request) string {
+	if _, password, ok := r.BasicAuth(); ok {
+		if from := r.Header.Get("Sec-Fetch-Site"); from == "cross-site" || from == "same-site" {
+			return ""
+		}
+		return password
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
 }
 
 func errWrongBearer() error {
