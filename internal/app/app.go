@@ -20,6 +20,7 @@ import (
 
 	"github.com/kept-dev/kept/internal/apps/jobs"
 	metricsapp "github.com/kept-dev/kept/internal/apps/metrics"
+	"github.com/kept-dev/kept/internal/core/identity"
 	"github.com/kept-dev/kept/internal/core/mail"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/blob"
@@ -41,6 +42,7 @@ type App struct {
 	clock  kernel.Clock
 	rates  map[httpx.RateClass]httpx.Limit
 	extra  []Module
+	cost   identity.Cost
 
 	keepMail   bool
 	decodeOnly bool
@@ -87,6 +89,9 @@ func WithLogger(l *slog.Logger) Option { return func(a *App) { a.logger = l } }
 
 // WithRates replaces limits of single classes; the others keep theirs.
 func WithRates(rates map[httpx.RateClass]httpx.Limit) Option { return func(a *App) { a.rates = rates } }
+
+// WithPasswordCost makes passwords cheaper to hash, for tests, which hash often.
+func WithPasswordCost(c identity.Cost) Option { return func(a *App) { a.cost = c } }
 
 // WithModule adds a module after all others, for tests of the composition. Its schema is in the control database.
 func WithModule(m Module) Option { return func(a *App) { a.extra = append(a.extra, m) } }

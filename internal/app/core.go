@@ -63,7 +63,7 @@ func (a *App) buildCore() (err error) {
 	}
 	if c.identity, err = identity.New(identity.Deps{
 		DB: a.control, UI: a.ui, Mail: c.mail, Audit: c.audit, Seal: a.keys.Instance(), BaseURL: a.BaseURL(), ClosedSignUp: !a.canMail(), MailboxHref: a.mailboxHref(),
-		NoMail: !a.canMail(), MinAge: a.minAge(), Locate: a.locates(), Clock: a.clock, Logger: a.logger,
+		NoMail: !a.canMail(), MinAge: a.minAge(), PasswordCost: a.cost, Locate: a.locates(), Clock: a.clock, Logger: a.logger,
 	}); err != nil {
 		return err
 	}

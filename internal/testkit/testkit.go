@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kept-dev/kept/internal/app"
+	"github.com/kept-dev/kept/internal/core/identity"
 	"github.com/kept-dev/kept/internal/platform/config"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/testkit/pgtest"
@@ -52,6 +53,9 @@ func With(options ...app.Option) Option {
 	return func(s *settings) { s.options = append(s.options, options...) }
 }
 
+// cheap spares tests what makes passwords hard to guess.
+var cheap = identity.Cost{Memory: 64, Passes: 1, Threads: 1}
+
 const stopWithin = 20 * time.Second
 
 // Start runs Kept until the test ends. The server has started when it returns.
@@ -73,7 +77,7 @@ func New(t testing.TB, options ...Option) *App {
 		option(&s)
 	}
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	all := append([]app.Option{app.WithClock(s.clock.Now), app.WithLogger(logger), app.WithRates(s.rates)}, s.options...)
+	all := append([]app.Option{app.WithClock(s.clock.Now), app.WithLogger(logger), app.WithRates(s.rates), app.WithPasswordCost(cheap)}, s.options...)
 	a, err := app.New(t.Context(), s.cfg, all...)
 	if err != nil {
 		t.Fatalf("new: %v", err)
