@@ -298,7 +298,8 @@ func TestDataMapMatchesTheSchema(t *testing.T) {
 
 func TestNoPromiseIsBroken(t *testing.T) {
 	t.Parallel()
-	testkit.EachApp(t, func(t *testing.T, a *testkit.App) {
+	testkit.Each(t, func(t *testing.T, engine testkit.Option) {
+		a := testkit.Start(t, engine, testkit.RealPasswords())
 		a.SignedUp(t).Get("/account").Want(200)
 		report, err := app.Promises(t.Context(), a.Config, app.WithLogger(slog.New(slog.DiscardHandler)))
 		if err != nil {

@@ -29,7 +29,7 @@ func TestSignInProvidersAreListed(t *testing.T) {
 	file := providersFile(t, `[{"key": "google", "preset": "google", "client_id": "a", "client_secret": "hunter2"},
 		{"key": "github", "preset": "github", "client_id": "b", "client_secret": "hunter2"},
 		{"key": "work", "label": "Example Ltd", "issuer": "https://id.example.com", "client_id": "c", "hosts": ["keys.example.com"]}]`)
-	a := testkit.Start(t, testkit.Config(func(c *config.Config) { c.OIDCProviders = file }))
+	a := testkit.Start(t, testkit.RealPasswords(), testkit.Config(func(c *config.Config) { c.OIDCProviders = file }))
 	a.Get("/sign-in").Want(200).Has("Continue with Google", "Continue with GitHub", "Continue with Example Ltd")
 	p := a.SignedUp(t)
 	p.Get("/account/providers").Want(200).Has("Link Google", "Link GitHub", "Link Example Ltd").Lacks("hunter2")

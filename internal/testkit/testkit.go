@@ -48,6 +48,9 @@ func WithClock(c *Clock) Option { return func(s *settings) { s.clock = c } }
 // from one address.
 func RealRates() Option { return func(s *settings) { s.rates = nil } }
 
+// RealPasswords hashes passwords at their real cost, for tests that look at how they are stored.
+func RealPasswords() Option { return With(app.WithPasswordCost(identity.Cost{})) }
+
 // With hands options to app.New.
 func With(options ...app.Option) Option {
 	return func(s *settings) { s.options = append(s.options, options...) }
