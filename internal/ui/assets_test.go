@@ -130,6 +130,10 @@ func TestScriptBudget(t *testing.T) {
 			if n := len(f.gzip()); n > 34<<10 {
 				t.Errorf("chart.js has %d bytes gzipped", n)
 			}
+		case strings.HasPrefix(name, "promql."):
+			if n := len(f.gzip()); n > 160<<10 {
+				t.Errorf("promql.js has %d bytes gzipped", n)
+			}
 		case strings.HasSuffix(name, ".js"):
 			total += len(f.gzip())
 		case strings.HasSuffix(name, ".css"):

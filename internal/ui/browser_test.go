@@ -78,6 +78,7 @@ func TestInChromium(t *testing.T) {
 		"other pages":                          testOtherPages,
 		"parts that fail leave the page alone": testPartsThatFailLeaveThePageAlone,
 		"nothing is compiled":                  testNothingIsCompiled,
+		"promql editor":                        testPromQLEditor,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -21,7 +21,7 @@ type Field struct {
 	Name         string
 	ID           string // default: "f-" and Name
 	Label        string
-	Kind         string // text (default), email, password, number, search, url, tel, date, datetime-local, textarea, select, radio, checkbox
+	Kind         string // text (default), email, password, number, search, url, tel, date, datetime-local, textarea, select, radio, checkbox, promql
 	Value        string
 	Hint         string
 	Error        string
@@ -38,6 +38,7 @@ type Field struct {
 	Disabled     bool
 	Mono         bool
 	Unit         string // shown after the input
+	API          string // of promql: where completion asks, the path before /labels and the like of Prometheus's API ("/w/{ws}/explore/api")
 }
 
 // FieldID is the id of the input.

@@ -154,7 +154,7 @@ func galleryBadForm(path string) Form {
 	return Form{Action: path + "#forms", ID: "gallery-form-bad", Submit: "Save rule", Fields: []Field{
 		{Name: "rule", ID: "bad-rule", Label: "Name", Value: "Mail is late", Required: true},
 		{Name: "channel", ID: "bad-channel", Label: "Channel", Kind: "select", Placeholder: "Choose", Required: true, Options: []Option{{Value: "mail", Label: "Mail"}, {Value: "hook", Label: "Webhook"}}},
-		{Name: "expr", ID: "bad-expr", Label: "Condition", Kind: "textarea", Value: "rate(jobs_failed_total[5m) > 0.1", Mono: true, Required: true, Hint: "PromQL. It fires while the result is not empty."},
+		{Name: "expr", ID: "bad-expr", Label: "Condition", Kind: "promql", Value: "rate(jobs_failed_total[5m) > 0.1", API: path + "/api", Required: true, Hint: "PromQL. It fires while the result is not empty."},
 	}}.WithErrors(map[string]string{"expr": "Position 28: expected “]”, found “)”.", "channel": "Choose where to send it."})
 }
 

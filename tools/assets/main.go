@@ -83,6 +83,28 @@ func build(dir string) (map[string][]byte, error) {
 	return files, nil
 }
 
+// packages are the files that stand for the packages which third-party files
+// name, since there is no node_modules. The TypeScript configuration has the
+// same list for their types.
+var packages = map[string]string{
+	"@codemirror/autocomplete":    "./thirdparty/codemirror/autocomplete/index.js",
+	"@codemirror/commands":        "./thirdparty/codemirror/commands/index.js",
+	"@codemirror/language":        "./thirdparty/codemirror/language/index.js",
+	"@codemirror/lint":            "./thirdparty/codemirror/lint/index.js",
+	"@codemirror/state":           "./thirdparty/codemirror/state/index.js",
+	"@codemirror/streamparser":    "./thirdparty/codemirror/streamparser/index.js",
+	"@codemirror/view":            "./thirdparty/codemirror/view/index.js",
+	"@lezer/common":               "./thirdparty/lezer/common/index.js",
+	"@lezer/highlight":            "./thirdparty/lezer/highlight/index.js",
+	"@lezer/lr":                   "./thirdparty/lezer/lr/index.js",
+	"@marijn/find-cluster-break":  "./thirdparty/codemirror/find-cluster-break/index.js",
+	"@prometheus-io/lezer-promql": "./thirdparty/lezer/promql/index.es.js",
+	"crelt":                       "./thirdparty/codemirror/crelt/index.js",
+	"lru-cache":                   "./thirdparty/lru-cache/index.js",
+	"style-mod":                   "./thirdparty/codemirror/style-mod/style-mod.js",
+	"w3c-keyname":                 "./thirdparty/codemirror/w3c-keyname/index.js",
+}
+
 // bundles are the builds: modules that may share chunks, the script that must
 // run before the first paint and so is no module, and the style sheet.
 func bundles(root string) []api.BuildOptions {
@@ -90,7 +112,7 @@ func bundles(root string) []api.BuildOptions {
 		AbsWorkingDir: root, Outdir: filepath.Join(root, "dist"), Bundle: true, Write: false,
 		MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
 		EntryNames: "[name].[hash]", ChunkNames: "[name].[hash]", Charset: api.CharsetUTF8,
-		LegalComments: api.LegalCommentsInline, LogLevel: api.LogLevelSilent,
+		LegalComments: api.LegalCommentsInline, LogLevel: api.LogLevelSilent, Alias: packages,
 		Engines: []api.Engine{{Name: api.EngineChrome, Version: "123"}, {Name: api.EngineFirefox, Version: "121"}, {Name: api.EngineSafari, Version: "17.5"}},
 	}
 	modules, theme, style := base, base, base

@@ -12,6 +12,7 @@ import "./moment";
 import "./panel";
 import "./passkey";
 import "./password";
+import "./promql-island";
 import "./range";
 import "./row-keys";
 import "./theme-switch";
