@@ -58,7 +58,7 @@ func (a *App) buildTelemetry() (err error) {
 		return err
 	}
 	if c.dashboard, err = dashboard.New(dashboard.Deps{
-		DB: a.control, UI: a.ui, Query: c.query, BaseURL: a.BaseURL, Clock: a.clock, Logger: a.logger, ByToken: c.access.ByToken, Audit: a.auditActor,
+		DB: a.control, UI: a.ui, Keys: a.keys, Query: c.query, Dir: a.cfg.Dashboards, BaseURL: a.BaseURL, Clock: a.clock, Logger: a.logger, ByToken: c.access.ByToken, Audit: a.auditActor,
 	}); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ const (
 	maxTargets   = 26
 	maxVariables = 50
 	maxOptions   = 500
-	maxMarks     = 20 // thresholds of a panel
+	maxMarks     = 20 // thresholds of a panel; queries for moments
 
 	columns       = 24
 	defaultWidth  = 12
@@ -90,6 +90,7 @@ func (d *Dashboard) check() []fault {
 	c.period("range", d.Range, time.Minute, maxRange)
 	c.period("refresh", d.Refresh, minRefresh, 24*time.Hour)
 	c.variables(d.Variables)
+	c.markQueries(d.Marks)
 	if len(d.Rows) > maxRows {
 		c.bad("rows", "%d rows at most", maxRows)
 	}
@@ -127,6 +128,22 @@ func (c *checker) variables(vars []Variable) {
 			c.bad(path+".name", "another variable is called %s too", v.Name)
 		}
 		c.vars[v.Name] = true
+	}
+}
+
+func (c *checker) markQueries(marks []Mark) {
+	if len(marks) > maxMarks {
+		c.bad("marks", "%d at most", maxMarks)
+	}
+	for i, k := range marks {
+		path := fmt.Sprintf("marks[%d]", i)
+		if strings.TrimSpace(k.Name) == "" || strings.TrimSpace(k.Expr) == "" {
+			c.bad(path, "it needs a name and a query")
+		}
+		c.length(path+".name", k.Name, maxTag)
+		c.length(path+".expr", k.Expr, maxExpr)
+		c.length(path+".text", k.Text, maxNote)
+		c.period(path+".step", k.Step, time.Second, maxRange)
 	}
 }
 

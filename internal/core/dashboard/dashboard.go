@@ -5,13 +5,16 @@ package dashboard
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/kept-dev/kept/internal/core/query"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/httpx"
+	"github.com/kept-dev/kept/internal/platform/seal"
 	"github.com/kept-dev/kept/internal/ui"
 )
 
@@ -39,11 +42,12 @@ type File struct {
 type Deps struct {
 	DB      *db.DB
 	UI      *ui.UI
+	Keys    *seal.Keys // seals notes and the key that tokens for embedding are signed with
 	Query   *query.Module
+	Dir     string // of dashboards as files (--dashboards); empty: none
 	BaseURL func() string
 	Clock   kernel.Clock
 	Logger  *slog.Logger
-	// Sign makes and Verify checks the signature of an embedding token for a workspace.
 	ByToken func(ctx context.Context, token string) (httpx.Actor, error)
 	// Audit writes a change to the audit log of the workspace that the request is in.
 	Audit func(ctx context.Context, action, target, detail string) error
@@ -52,16 +56,34 @@ type Deps struct {
 // Module is the dashboards.
 type Module struct {
 	d          Deps
+	pages      *ui.Pages
 	annotators []Annotator
 	files      []File
+	parsed     func() []found // what apps bring, read once
+	folder     *folder
 }
 
 // New makes the module.
 func New(d Deps) (*Module, error) {
-	if d.DB == nil || d.Query == nil {
-		return nil, errors.New("dashboard: DB and Query are needed")
+	if d.DB == nil || d.Query == nil || d.UI == nil || d.Keys == nil {
+		return nil, errors.New("dashboard: DB, Query, UI and Keys are needed")
 	}
-	return &Module{d: d}, nil
+	if d.Clock == nil {
+		d.Clock = kernel.SystemClock
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	if d.Audit == nil {
+		d.Audit = func(context.Context, string, string, string) error { return nil }
+	}
+	pages, err := d.UI.Pages(templates, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("dashboard: %w", err)
+	}
+	m := &Module{d: d, pages: pages, folder: &folder{dir: d.Dir, clock: d.Clock, logger: d.Logger}}
+	m.parsed = sync.OnceValue(func() []found { return parseFiles(m.files) })
+	return m, nil
 }
 
 // Name implements app.Module.

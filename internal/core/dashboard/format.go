@@ -27,7 +27,18 @@ type Dashboard struct {
 	Range       string     `json:"range,omitempty"`       // what is shown when the address names no time: "1h" (default), "24h", "7d"
 	Refresh     string     `json:"refresh,omitempty"`     // how often the page looks again: "30s"; empty is never
 	Variables   []Variable `json:"variables,omitempty"`
+	Marks       []Mark     `json:"marks,omitempty"` // moments that all charts show, found by queries
 	Rows        []Row      `json:"rows"`
+}
+
+// Mark is a query for moments: each time that a series of it appears with a value other than 0 is marked on all charts,
+// until it goes away.
+type Mark struct {
+	Name    string `json:"name"`               // what they are called: "Deploys"; with it they can be hidden
+	Expr    string `json:"expr"`               // PromQL; may use variables
+	Text    string `json:"text,omitempty"`     // of one of them: "{{version}} on {{instance}}"; default: the name
+	Step    string `json:"step,omitempty"`     // the shortest distance of points
+	ByValue bool   `json:"by_value,omitempty"` // the value is the moment, in milliseconds since 1970
 }
 
 // Variable is a value that the viewer chooses and that queries, titles and links use as $name or ${name}. It stands in the

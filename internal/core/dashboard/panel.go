@@ -36,6 +36,8 @@ type picture struct {
 	Step   time.Duration
 	Exprs  []string // what was asked, with the values of variables
 	Failed bool
+
+	env env // what its variables stand for
 }
 
 // wrong is a value that is beyond a threshold.

@@ -250,6 +250,8 @@ func extract(values []string, pattern string) ([]string, error) {
 		m := re.FindStringSubmatch(v)
 		switch {
 		case m == nil:
+		case re.SubexpIndex("value") > 0:
+			out = append(out, m[re.SubexpIndex("value")])
 		case len(m) > 1:
 			out = append(out, m[1])
 		default:

@@ -54,6 +54,7 @@ type Config struct {
 	MetricsDays   int           `help:"Days that metrics are kept; 0 keeps them for ever." default:"365" placeholder:"DAYS"`
 	MetricsSeries int64         `help:"Active series that a workspace may have; 0 is no limit." default:"0" placeholder:"COUNT"`
 	SeriesURL     Secret        `name:"series-url" help:"Keep metrics in a Prometheus-compatible cluster in place of the data directory: the address below which it has /api/v1/query and /api/v1/write (or /api/v1/push)." secret:"true" placeholder:"URL"`
+	Dashboards    string        `help:"Directory of dashboards as JSON files, ours or Grafana's; they are shown read-only and read again when they change." placeholder:"DIR"`
 	AllowPrivate  bool          `help:"Let webhooks and channels reach private addresses and this machine."`
 	AccessLogDays int           `help:"Days that the request log is kept (90 to 365)." default:"90" placeholder:"DAYS"`
 	LogFormat     string        `help:"Form of the server's log: text or json." default:"text" placeholder:"FORM"`
