@@ -88,7 +88,9 @@ func (a *App) buildCore() (err error) {
 }
 
 // mailTypes are all kinds of mail that are ever sent.
-func mailTypes() []mail.Type { return slices.Concat(identity.MailTypes(), workspace.MailTypes()) }
+func mailTypes() []mail.Type {
+	return slices.Concat(identity.MailTypes(), workspace.MailTypes(), notify.MailTypes())
+}
 
 // buildPrivacy makes the privacy core. What it looks at is read when it looks, so that modules and routes that are made
 // after it are seen.

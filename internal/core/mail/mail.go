@@ -71,6 +71,8 @@ type Mail struct {
 	// Void mails are written, sealed and dropped like any other, and never sent: where sending would tell a stranger by
 	// the clock whether an address is known.
 	Void bool
+	// Thread names what several mails are about, letters and digits only: mail programs show those of one thread together.
+	Thread string
 }
 
 // ErrNoOptIn refuses a marketing mail to somebody who did not ask for it.

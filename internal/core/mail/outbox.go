@@ -33,6 +33,7 @@ func (m *Module) insert(ctx context.Context, tx *db.Tx, mail Mail) error {
 	if err != nil {
 		return err
 	}
+	msg.Thread = mail.Thread
 	plain, err := json.Marshal(msg)
 	if err != nil {
 		return err

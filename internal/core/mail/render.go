@@ -30,6 +30,8 @@ type Message struct {
 	HTML    string `json:"html"`
 	// Unsubscribe is where one request ends mail of this type to this address (RFC 8058); empty for mail that must come.
 	Unsubscribe string `json:"unsubscribe,omitempty"`
+	// Thread is what the mail belongs to; see Mail.Thread.
+	Thread string `json:"thread,omitempty"`
 }
 
 type renderer struct {

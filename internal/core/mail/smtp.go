@@ -114,6 +114,11 @@ func compose(msg Message) (*gomail.Msg, error) {
 		out.SetGenHeaderPreformatted("List-Unsubscribe", "<"+msg.Unsubscribe+">") // an address must not be folded
 		out.SetGenHeader("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
 	}
+	if msg.Thread != "" { // the first mail of a thread answers one that was never sent, which mail programs do not mind
+		root := "<thread." + msg.Thread + "@" + domainOf(msg.From) + ">"
+		out.SetGenHeaderPreformatted("In-Reply-To", root)
+		out.SetGenHeaderPreformatted("References", root)
+	}
 	out.SetBodyString(gomail.TypeTextPlain, msg.Text)
 	if msg.HTML != "" {
 		out.AddAlternativeString(gomail.TypeTextHTML, msg.HTML)

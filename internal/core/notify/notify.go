@@ -4,13 +4,21 @@
 // A channel is an Alertmanager notifier: it gets the alerts of one group and says whether a failure is worth another try.
 // Every attempt is in the delivery log. Addresses and tokens of channels are sealed; what leaves goes through
 // platform/egress, which refuses private addresses.
+//
+// The wire formats are written here and not taken from Alertmanager's receivers: those do not wait as long as a provider
+// asks (Retry-After), put a provider's answer into the error as it came, which may repeat a token, and fill templates of
+// their own; with one way to send, thirteen kinds log, retry and keep quiet about secrets alike.
 package notify
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
+	"time"
 
+	"github.com/prometheus/alertmanager/alert"
 	"github.com/prometheus/alertmanager/notify"
 
 	"github.com/kept-dev/kept/internal/core/mail"
@@ -24,9 +32,9 @@ import (
 // Deps is what the module needs.
 type Deps struct {
 	DB      *db.DB
-	UI      *ui.UI
+	UI      *ui.UI // nil: no pages
 	Keys    *seal.Keys
-	Mail    *mail.Module
+	Mail    *mail.Module // nil: no channels of kind email
 	Out     *egress.Client
 	BaseURL func() string
 	Clock   kernel.Clock
@@ -36,32 +44,94 @@ type Deps struct {
 }
 
 // Module is the channels.
-type Module struct{ d Deps }
+type Module struct {
+	d     Deps
+	db    *db.DB
+	pages *ui.Pages
+	links func(ctx context.Context, ws kernel.WorkspaceID, a *alert.Alert) Links
+	hosts map[string]string // of providers, in place of the real ones; for tests
+	wait  func(ctx context.Context, d time.Duration) error
+}
 
 // New makes the module.
 func New(d Deps) (*Module, error) {
-	if d.DB == nil {
-		return nil, errors.New("notify: DB is needed")
+	if d.DB == nil || d.Keys == nil {
+		return nil, errors.New("notify: DB and Keys are needed")
 	}
-	return &Module{d: d}, nil
+	if d.Clock == nil {
+		d.Clock = kernel.SystemClock
+	}
+	if d.Logger == nil {
+		d.Logger = slog.Default()
+	}
+	if d.Out == nil {
+		d.Out = egress.New(egress.Config{})
+	}
+	if d.BaseURL == nil {
+		d.BaseURL = func() string { return "" }
+	}
+	m := &Module{d: d, db: d.DB, wait: sleep}
+	m.links = m.plainLinks
+	if d.UI != nil {
+		var err error
+		if m.pages, err = d.UI.Pages(templates, "templates/*.html"); err != nil {
+			return nil, fmt.Errorf("notify: %w", err)
+		}
+	}
+	return m, nil
 }
 
 // Name implements app.Module.
 func (m *Module) Name() string { return "notify" }
 
-// Channel is one way out of a workspace.
-type Channel struct {
-	ID       kernel.ID
-	Name     string // "On-call Slack"; unique in the workspace
-	Kind     string // "slack"
-	Resolved bool   // also says when it is over
+// Links are the pages that a message about an alert leads to. Empty ones are left out.
+type Links struct {
+	Page    string // about the alert
+	Silence string // where it can be silenced
+	Ack     string // where it can be acknowledged
 }
 
+// UseLinks says where messages about an alert lead to. It must be called before Start.
+func (m *Module) UseLinks(f func(ctx context.Context, ws kernel.WorkspaceID, a *alert.Alert) Links) {
+	m.links = f
+}
+
+func (m *Module) plainLinks(_ context.Context, ws kernel.WorkspaceID, _ *alert.Alert) Links {
+	return Links{Page: m.url(ws, "/alerts")}
+}
+
+func (m *Module) url(ws kernel.WorkspaceID, path string) string {
+	return strings.TrimSuffix(m.d.BaseURL(), "/") + "/w/" + string(ws) + path
+}
+
+// Annotations with these names say more about an alert than Prometheus has a place for.
+const (
+	AnnotationValue = "kept_value" // what was measured, as people write it: "93.2 %"
+	AnnotationAcked = "kept_acked" // who has acknowledged it; empty: nobody
+)
+
 // Channels lists a workspace's channels by name.
-func (m *Module) Channels(context.Context, kernel.WorkspaceID) ([]Channel, error) { return nil, nil }
+func (m *Module) Channels(ctx context.Context, ws kernel.WorkspaceID) ([]Channel, error) {
+	return m.list(ctx, ws)
+}
 
 // Notifier is a channel as Alertmanager's pipeline wants it. The group's key, labels and receiver come in the context, as
-// package notify of Alertmanager puts them there. NotFound when there is no such channel any more.
-func (m *Module) Notifier(context.Context, kernel.WorkspaceID, kernel.ID) (notify.Notifier, error) {
-	return nil, kernel.Errorf(kernel.NotFound, "There is no such channel.")
+// package notify of Alertmanager puts them there. NotFound when there is no such channel any more. It reads the channel's
+// settings at each attempt, so it may be kept: a channel that was turned off or deleted since fails for good.
+func (m *Module) Notifier(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) (notify.Notifier, error) {
+	if _, err := m.Channel(ctx, ws, id); err != nil {
+		return nil, err
+	}
+	return &notifier{m: m, ws: ws, id: id, reason: reasonAlert}, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
