@@ -36,6 +36,7 @@ type Index struct {
 	scans  *kernel.Cache[partKey, *scanPart]
 	texts  *kernel.Cache[partKey, *textPart]
 	summed *kernel.Cache[partKey, *blockSums]
+	pulses *kernel.Cache[partKey, *blockPulses]
 }
 
 type partKey struct {
@@ -47,7 +48,7 @@ type partKey struct {
 func New(database *db.DB, log *eventlog.Log, keys eventlog.Keys, packer *eventlog.Packer, clock kernel.Clock) *Index {
 	return &Index{db: database, log: log, keys: keys, packer: packer, clock: clock, maxHead: maxHead, shards: map[kernel.WorkspaceID]*shard{},
 		scans: kernel.NewCache[partKey, *scanPart](scanBudget), texts: kernel.NewCache[partKey, *textPart](textBudget),
-		summed: kernel.NewCache[partKey, *blockSums](sumBudget)}
+		summed: kernel.NewCache[partKey, *blockSums](sumBudget), pulses: kernel.NewCache[partKey, *blockPulses](pulseBudget)}
 }
 
 // shard finds the shard of a workspace, loaded and up to date with the log as far as it was when first asked for.

@@ -1,0 +1,337 @@
+package index
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/kept-dev/kept/internal/apps/jobs/column"
+	"github.com/kept-dev/kept/internal/apps/jobs/fold"
+	"github.com/kept-dev/kept/internal/kernel"
+)
+
+// Beat is how far apart the moments are at which pulses are exact, seconds. Moments are numbered from 1970 on.
+const Beat = 15
+
+// pulseBudget is the memory for the pulses of blocks, bytes.
+const pulseBudget = 64 << 20
+
+// Bounds are the upper bounds of the buckets of waiting times and durations, microseconds; beyond the last there is one
+// bucket more.
+var Bounds = [...]int64{10_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000,
+	60_000_000, 300_000_000, 900_000_000, 3_600_000_000}
+
+// Measure is something that is counted.
+type Measure uint8
+
+// The measures. Of the gauges a value is how many there are at a moment, of the others how many there have been.
+const (
+	Enqueued    Measure = iota // runs that began
+	Completions                // runs that completed
+	Failures                   // runs that failed for good
+	Retries                    // attempts after the first, counted when their run is over
+	Waits                      // runs that were started, by how long they had waited
+	Durations                  // runs that are over, by how long their last attempt took
+	WaitingNow                 // runs that wait for a worker
+	RunningNow                 // runs that are worked on; of several attempts the last
+	measures
+)
+
+// Pulse is a measure of the runs of one queue, name and environment in a span of time.
+type Pulse struct {
+	Queue, Name, Env string
+	Changes          []Tally // sorted by moment; what was before the span may have been joined at the moment 0
+}
+
+// Tally is how much something grew at a moment.
+type Tally struct {
+	At     uint32 // the moment; of what happens between two it is the later
+	Bucket uint8  // of Waits and Durations
+	N      int32
+	Since  uint32 // of WaitingNow: the oldest second since when those wait
+	Sum    int64  // of Waits and Durations, microseconds
+}
+
+// momentOf is the first moment that is not before a time in microseconds.
+func momentOf(us int64) uint32 {
+	const beat = Beat * 1_000_000
+	return uint32(min(max((us+beat-1)/beat, 0), math.MaxUint32))
+}
+
+// pulse is all measures of one queue, name and environment in a block.
+type pulse struct {
+	queue, name, env string
+	changes          [measures][]Tally
+	totals           [measures][]Tally // what a span after the block begins with: all of a counter, what goes on of a gauge
+}
+
+// blockPulses are a block's runs, counted once: a block does not change, and which of its rows are hidden seldom does.
+type blockPulses struct {
+	hidden bitmap
+	pulses []*pulse
+	last   uint32 // the newest moment of a change
+}
+
+// Pulses measures the runs of a workspace in a span of moments, both included, by queue, name and environment.
+func (x *Index) Pulses(ctx context.Context, ws kernel.WorkspaceID, m Measure, from, to uint32) ([]*Pulse, error) {
+	s, err := x.shard(ctx, ws)
+	if err != nil {
+		return nil, err
+	}
+	for try := 0; ; try++ {
+		c := &pulseCounter{m: m, from: from, to: to, byName: map[[3]string]*Pulse{}}
+		if err = x.countPulses(ctx, s, c); !errors.Is(err, errOvertaken) || try == 3 {
+			return c.all, err
+		}
+	}
+}
+
+type pulseCounter struct {
+	m        Measure
+	from, to uint32
+	byName   map[[3]string]*Pulse
+	all      []*Pulse
+}
+
+func (x *Index) countPulses(ctx context.Context, s *shard, c *pulseCounter) error {
+	head := newPulses()
+	v := s.look(func(rows []Row) {
+		for i := range rows {
+			head.addRow(&rows[i])
+		}
+	})
+	for _, b := range v.blocks(func(z *zone) bool { return momentOf(z.minFirst) <= c.to }) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		p, err := x.pulsesOf(ctx, s.ws, b)
+		if err != nil {
+			return err
+		}
+		c.add(p)
+	}
+	c.add(head.done(nil))
+	for _, p := range c.all {
+		slices.SortFunc(p.Changes, func(a, b Tally) int { return cmp.Compare(a.At, b.At) })
+	}
+	return nil
+}
+
+// add adds a block's pulses.
+func (c *pulseCounter) add(b *blockPulses) {
+	for _, p := range b.pulses {
+		changes := p.changes[c.m]
+		if len(changes) == 0 {
+			continue
+		}
+		key := [3]string{p.queue, p.name, p.env}
+		sum := c.byName[key]
+		if sum == nil {
+			sum = &Pulse{Queue: p.queue, Name: p.name, Env: p.env}
+			c.byName[key] = sum
+			c.all = append(c.all, sum)
+		}
+		if b.last < c.from { // all before the span: what they come to is known
+			sum.Changes = append(sum.Changes, p.totals[c.m]...)
+			continue
+		}
+		first, _ := slices.BinarySearchFunc(changes, c.to+1, func(t Tally, at uint32) int { return cmp.Compare(t.At, at) })
+		sum.Changes = append(sum.Changes, changes[:first]...)
+	}
+}
+
+// pulsesOf counts a block, or remembers.
+func (x *Index) pulsesOf(ctx context.Context, ws kernel.WorkspaceID, b viewBlock) (*blockPulses, error) {
+	hidden := b.hidden[b.number*blockJobs/64:]
+	hidden = hidden[:min(len(hidden), blockJobs/64)]
+	if p, ok := x.pulses.Get(partKey(b.blockRef)); ok && slices.Equal(p.hidden, hidden) {
+		return p, nil
+	}
+	scan, err := x.scan(ctx, ws, b.blockRef)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := x.part(ctx, ws, b.blockRef, labelTexts, `SELECT texts FROM job_blocks WHERE workspace_id = $1 AND segment_id = $2 AND number = $3`)
+	if err != nil {
+		return nil, err
+	}
+	columns, err := decodeNumbers(plain, scan)
+	if err != nil {
+		return nil, err
+	}
+	c := newPulses()
+	for i := range scan.first {
+		if b.hidden.has(b.number*blockJobs + int(scan.job[i])) {
+			continue
+		}
+		r := scan.row(i)
+		r.Last = r.First + columns[colLast][i]
+		r.Due, r.Started = fromFirst(columns[colDue][i], r.First), fromFirst(columns[colStarted][i], r.First)
+		r.Tries = int(columns[colTries][i])
+		c.addRow(&r)
+	}
+	p := c.done(slices.Clone(hidden))
+	x.pulses.Put(partKey(b.blockRef), p, p.cost())
+	return p, nil
+}
+
+// decodeNumbers reads of the text part only the numbers that pulses need; see decodeTexts.
+func decodeNumbers(b []byte, scan *scanPart) (columns [colTries + 1][]int64, err error) {
+	if len(b) == 0 || b[0] != formatVersion {
+		return columns, column.ErrBroken
+	}
+	r := column.NewReader(b[1:])
+	n, jobs := r.Count(), r.Count()
+	if n != len(scan.first) || jobs != len(scan.jobsFirst)-1 {
+		return columns, column.ErrBroken
+	}
+	r.Dict()
+	r.Texts(jobs, func(int, []byte) {})
+	for c := range columns {
+		columns[c] = r.Varints(n)
+	}
+	return columns, r.Err
+}
+
+// pulses counts rows.
+type pulses struct{ byName map[[3]string]*pulse }
+
+func newPulses() *pulses { return &pulses{map[[3]string]*pulse{}} }
+
+func (c *pulses) addRow(r *Row) {
+	key := [3]string{r.Queue, r.Name, r.Env}
+	p := c.byName[key]
+	if p == nil {
+		p = &pulse{queue: r.Queue, name: r.Name, env: r.Env}
+		c.byName[key] = p
+	}
+	p.count(Enqueued, r.First)
+	if r.Wait >= 0 && r.Started > 0 {
+		p.observe(Waits, r.Started, r.Wait)
+		p.during(WaitingNow, r.Started-r.Wait, r.Started)
+	}
+	switch r.Status {
+	case fold.Completed, fold.Failed:
+		p.addEnd(r)
+	case fold.Waiting:
+		p.since(WaitingNow, max(r.First, r.Due))
+	case fold.Stalled:
+		p.since(WaitingNow, r.Last)
+	case fold.Active:
+		at := r.Started
+		if r.Tries > 1 || at == 0 {
+			at = r.Last
+		}
+		p.since(RunningNow, at)
+	}
+}
+
+// addEnd counts a run that is over.
+func (p *pulse) addEnd(r *Row) {
+	end := r.Last
+	if r.Total >= 0 {
+		end = r.First + r.Total
+	}
+	m := Completions
+	if r.Status == fold.Failed {
+		m = Failures
+	}
+	p.count(m, end)
+	if r.Tries > 1 {
+		p.changes[Retries] = append(p.changes[Retries], Tally{At: momentOf(end), N: int32(min(r.Tries-1, math.MaxInt32))})
+	}
+	if r.Duration >= 0 {
+		p.observe(Durations, end, r.Duration)
+		p.during(RunningNow, end-r.Duration, end)
+	}
+}
+
+func (p *pulse) count(m Measure, at int64) {
+	p.changes[m] = append(p.changes[m], Tally{At: momentOf(at), N: 1})
+}
+
+func (p *pulse) observe(m Measure, at, us int64) {
+	bucket, _ := slices.BinarySearch(Bounds[:], us)
+	p.changes[m] = append(p.changes[m], Tally{At: momentOf(at), Bucket: uint8(bucket), N: 1, Sum: us})
+}
+
+// during counts what went on from one time until another. What fell between two moments was at none.
+func (p *pulse) during(m Measure, from, until int64) {
+	if a, b := momentOf(from), momentOf(until); a < b {
+		second := secondOf(from)
+		p.changes[m] = append(p.changes[m], Tally{At: a, N: 1, Since: second}, Tally{At: b, N: -1, Since: second})
+	}
+}
+
+// since counts what goes on.
+func (p *pulse) since(m Measure, from int64) {
+	p.changes[m] = append(p.changes[m], Tally{At: momentOf(from), N: 1, Since: secondOf(from)})
+}
+
+// done sorts and joins what was counted.
+func (c *pulses) done(hidden bitmap) *blockPulses {
+	b := &blockPulses{hidden: hidden}
+	for _, p := range c.byName {
+		for m := range p.changes {
+			p.changes[m] = joinedTallies(p.changes[m])
+			if n := len(p.changes[m]); n > 0 {
+				b.last = max(b.last, p.changes[m][n-1].At)
+			}
+			p.totals[m] = totalsOf(p.changes[m])
+		}
+		b.pulses = append(b.pulses, p)
+	}
+	return b
+}
+
+// joinedTallies adds up what happened at the same moment, but not what began at different times: of that the oldest counts.
+func joinedTallies(all []Tally) []Tally {
+	same := func(a, b Tally) int {
+		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Bucket, b.Bucket), cmp.Compare(a.Since, b.Since))
+	}
+	slices.SortFunc(all, same)
+	out := all[:0]
+	for _, t := range all {
+		if n := len(out); n > 0 && same(out[n-1], t) == 0 {
+			out[n-1].N += t.N
+			out[n-1].Sum += t.Sum
+		} else {
+			out = append(out, t)
+		}
+	}
+	return slices.Clip(out)
+}
+
+// totalsOf is what changes come to, by bucket and by what they began with. What has ended is nothing.
+func totalsOf(changes []Tally) (out []Tally) {
+	type kind struct {
+		bucket uint8
+		since  uint32
+	}
+	sums := map[kind]Tally{}
+	for _, t := range changes {
+		k := kind{t.Bucket, t.Since}
+		sum := sums[k]
+		sums[k] = Tally{Bucket: t.Bucket, Since: t.Since, N: sum.N + t.N, Sum: sum.Sum + t.Sum}
+	}
+	for _, t := range sums {
+		if t.N != 0 {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// cost is roughly what the pulses take in memory, bytes.
+func (b *blockPulses) cost() int64 {
+	cost := int64(8*len(b.hidden) + 64)
+	for _, p := range b.pulses {
+		cost += 600
+		for m := range p.changes {
+			cost += 24 * int64(cap(p.changes[m])+cap(p.totals[m]))
+		}
+	}
+	return cost
+}
