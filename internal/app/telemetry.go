@@ -66,7 +66,7 @@ func (a *App) buildTelemetry() (err error) {
 	if a.appOn("metrics") {
 		if a.metricsApp, err = metrics.New(metrics.Deps{
 			DB: a.control, UI: a.ui, Bus: a.bus, Keys: a.keys, Store: a.series, Query: c.query, Alerts: c.alert, Access: c.access,
-			ByToken: c.access.ByToken, MaxAge: a.metricsAge(), BaseURL: a.BaseURL, Clock: a.clock, Logger: a.logger, Audit: a.auditActor,
+			ByToken: c.access.ByToken, MaxAge: a.metricsAge(), Version: Version(), BaseURL: a.BaseURL, Clock: a.clock, Logger: a.logger, Audit: a.auditActor,
 		}); err != nil {
 			return err
 		}

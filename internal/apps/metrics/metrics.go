@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,7 +38,10 @@ type Deps struct {
 	// ByToken finds whose API key a token is; Unauthenticated when it is nobody's.
 	ByToken func(ctx context.Context, token string) (httpx.Actor, error)
 	// MaxAge is how long a workspace keeps metrics; 0 is for ever.
-	MaxAge  func(ctx context.Context, ws kernel.WorkspaceID) (time.Duration, error)
+	MaxAge func(ctx context.Context, ws kernel.WorkspaceID) (time.Duration, error)
+	// Rate is how many samples a second a workspace may send; 0 is no limit. Nil is no limit.
+	Rate    func(ctx context.Context, ws kernel.WorkspaceID) (float64, error)
+	Version string // of the server, and of the agent that belongs to it
 	BaseURL func() string
 	Clock   kernel.Clock
 	Logger  *slog.Logger
@@ -49,6 +53,12 @@ type Deps struct {
 type Module struct {
 	d      Deps
 	intake *intake.Intake
+	seen   *seen
+	drops  *dropCache
+	pages  *ui.Pages // nil: no pages
+
+	mu   sync.Mutex
+	stop func() // of what runs in the background; nil while nothing does
 }
 
 // New makes the app.
@@ -56,12 +66,19 @@ func New(d Deps) (*Module, error) {
 	if d.DB == nil || d.Store == nil || d.Query == nil {
 		return nil, errors.New("metrics: DB, Store and Query are needed")
 	}
-	m := &Module{d: d}
+	if d.Clock == nil {
+		d.Clock = kernel.SystemClock
+	}
+	if d.Logger == nil {
+		d.Logger = slog.Default()
+	}
+	m := &Module{d: d, seen: newSeen(d.Clock), drops: newDropCache(d.Clock)}
 	var err error
-	if m.intake, err = intake.New(intake.Deps{Store: d.Store, ByToken: d.ByToken, Clock: d.Clock, Logger: d.Logger}); err != nil {
+	m.intake, err = intake.New(intake.Deps{Store: d.Store, ByToken: d.ByToken, Rules: m.dropRules, Rate: d.Rate, Host: m.seen.note, Clock: d.Clock, Logger: d.Logger})
+	if err != nil {
 		return nil, err
 	}
-	return m, nil
+	return m, m.buildPages()
 }
 
 // Name implements app.Module.
@@ -69,9 +86,6 @@ func (m *Module) Name() string { return "metrics" }
 
 // Metrics counts what the app does.
 func (m *Module) Metrics() []prometheus.Collector { return m.intake.Metrics() }
-
-// Routes are the app's addresses.
-func (m *Module) Routes() []httpx.Route { return m.ingestRoutes() }
 
 // ingestRoutes are the ways in. They find their key by themselves, because Prometheus may send it as a password.
 func (m *Module) ingestRoutes() []httpx.Route {

@@ -1,0 +1,179 @@
+package metrics
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/db"
+)
+
+// How often hosts that were seen in series are written down, and how often the same one is.
+const (
+	seenEvery = 10 * time.Second
+	seenAgain = time.Minute
+)
+
+// seen notes the hosts that show themselves in series, until somebody writes them down.
+type seen struct {
+	clock kernel.Clock
+	mu    sync.Mutex
+	hosts map[seenKey]*sighting
+}
+
+type seenKey struct {
+	ws       kernel.WorkspaceID
+	instance string
+}
+
+type sighting struct {
+	labels  labels.Labels
+	fresh   bool      // since it was written down
+	written time.Time // when that was
+	kernel  string    // what it had then
+}
+
+func newSeen(clock kernel.Clock) *seen { return &seen{clock: clock, hosts: map[seenKey]*sighting{}} }
+
+// note is called for each node_uname_info that comes.
+func (s *seen) note(ws kernel.WorkspaceID, ls labels.Labels) {
+	k := seenKey{ws, ls.Get("instance")}
+	if k.instance == "" || len(k.instance) > maxInstance {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.hosts[k]
+	if h == nil {
+		h = &sighting{}
+		s.hosts[k] = h
+	}
+	h.labels, h.fresh = ls, true
+}
+
+// maxInstance is how long the name of a host may be.
+const maxInstance = 200
+
+// take hands out what is to be written down.
+func (s *seen) take() (out []seenKey, what []labels.Labels) {
+	now := s.clock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, h := range s.hosts {
+		switch {
+		case h.fresh && (now.Sub(h.written) >= seenAgain || h.labels.Get("release") != h.kernel):
+			out, what = append(out, k), append(what, h.labels)
+			h.fresh, h.written, h.kernel = false, now, h.labels.Get("release")
+		case now.Sub(h.written) > time.Hour && !h.fresh:
+			delete(s.hosts, k)
+		}
+	}
+	return out, what
+}
+
+// forget makes the next sighting of a host news.
+func (s *seen) forget(ws kernel.WorkspaceID, instance string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.hosts, seenKey{ws, instance})
+}
+
+// hostFromSeries is what the labels of node_uname_info say.
+func hostFromSeries(ls labels.Labels) Host {
+	h := Host{Instance: ls.Get("instance"), Source: fromSeries, Name: ls.Get("nodename"), OS: lower(ls.Get("sysname")), Kernel: ls.Get("release"), Arch: ls.Get("machine")}
+	if h.Name == "" {
+		h.Name = h.Instance
+	}
+	return h
+}
+
+func lower(s string) string {
+	if s == "Linux" {
+		return "linux"
+	}
+	return s
+}
+
+// writeSeen writes down the hosts that were seen.
+func (m *Module) writeSeen(ctx context.Context) error {
+	keys, what := m.seen.take()
+	if len(keys) == 0 {
+		return nil
+	}
+	touched := map[kernel.WorkspaceID]bool{}
+	for i, k := range keys {
+		err := m.d.DB.Tx(ctx, func(tx *db.Tx) error {
+			_, err := saveHost(ctx, tx, k.ws, hostFromSeries(what[i]))
+			return err
+		})
+		if err != nil {
+			// A workspace that was closed meanwhile has no row to belong to; everything else is told once and tried again.
+			m.seen.forget(k.ws, k.instance)
+			m.d.Logger.LogAttrs(ctx, slog.LevelWarn, "a host that was seen could not be noted", slog.String("workspace", string(k.ws)), slog.Any("cause", err))
+			continue
+		}
+		touched[k.ws] = true
+	}
+	for ws := range touched {
+		m.changed(ws)
+	}
+	return nil
+}
+
+// Start begins to write down hosts that are seen. Starting twice does nothing.
+func (m *Module) Start(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stop != nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	m.stop = func() { cancel(); <-done }
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(seenEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				m.noteSeen(ctx)
+			}
+		}
+	}()
+	return nil
+}
+
+func (m *Module) noteSeen(ctx context.Context) {
+	if err := m.writeSeen(ctx); err != nil && ctx.Err() == nil {
+		m.d.Logger.Error("hosts that were seen could not be noted", slog.Any("cause", err))
+	}
+}
+
+// Stop writes down what is left. Stopping twice, or before starting, does nothing more than that.
+func (m *Module) Stop(ctx context.Context) error {
+	m.mu.Lock()
+	stop := m.stop
+	m.stop = nil
+	m.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	return m.writeSeen(ctx)
+}
+
+// topic is under which a workspace's pages of hosts hear that something changed.
+func topic(ws kernel.WorkspaceID) string { return "metrics.hosts." + string(ws) }
+
+// changed tells the pages that are looked at.
+func (m *Module) changed(ws kernel.WorkspaceID) {
+	if m.d.Bus != nil {
+		_ = m.d.Bus.Publish(context.Background(), topic(ws), nil) // a hint: pages can be loaded again
+	}
+}
