@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -34,6 +35,8 @@ type resultCache struct {
 	watch   changeWatcher // nil: nothing is cached
 	clock   kernel.Clock
 	entries *kernel.Cache[cacheKey, *extent]
+
+	cached, evaluated atomic.Int64 // steps
 }
 
 type cacheKey struct {
@@ -120,6 +123,7 @@ func (c *resultCache) answer(ws kernel.WorkspaceID, expr parser.Expr, q Question
 	key := cacheKey{ws, expr.String(), step, modulo(from, step), q.Lookback.Milliseconds()}
 	now := &extent{from: from, to: to, state: c.watch.Now(ws), made: c.clock()} // before anything is read
 	have := c.usable(key, now, step)
+	c.count(now, have, step)
 	if have == nil {
 		a, ok, err := silent(eval(q.Span))
 		if ok {
@@ -150,6 +154,16 @@ func (c *resultCache) answer(ws kernel.WorkspaceID, expr parser.Expr, q Question
 	}
 	c.keep(key, now)
 	return Answer{Result: Result{Value: found}}, nil
+}
+
+// count counts how many steps of a span are known and how many are not.
+func (c *resultCache) count(want, have *extent, step int64) {
+	known := int64(0)
+	if have != nil {
+		known = max(0, (min(want.to, have.to)-max(want.from, have.from))/step+1)
+	}
+	c.cached.Add(known)
+	c.evaluated.Add((want.to-want.from)/step + 1 - known)
 }
 
 // silent tells whether a result is a matrix that comes without warnings. Those belong to a span as a whole and are not

@@ -55,7 +55,10 @@ func fixture() []fixtureSeries {
 		instance := fmt.Sprintf("demo:1000%d", inst)
 		for _, kind := range []string{"buffers", "cached", "free", "used"} {
 			base := 1e9 * (1 + r.Float64())
-			add(func(int, int64) (sample, bool) { base += r.NormFloat64() * 1e6; return sample{f: math.Round(base)}, true },
+			add(func(int, int64) (sample, bool) {
+				base += r.NormFloat64() * 1e6
+				return sample{f: math.Round(base)}, true
+			},
 				"__name__", "demo_memory_usage_bytes", "instance", instance, "job", "demo", "type", kind)
 		}
 		for _, mode := range []string{"idle", "system", "user"} {

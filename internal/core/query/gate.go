@@ -128,3 +128,13 @@ func (g *gate) forget(ws kernel.WorkspaceID, q *wsQueue) {
 		delete(g.queues, ws)
 	}
 }
+
+// load is how many queries run, and how many wait.
+func (g *gate) load() (running, waiting int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, q := range g.queues {
+		waiting += len(q.waiting)
+	}
+	return g.running, waiting
+}

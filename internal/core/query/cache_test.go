@@ -1,0 +1,107 @@
+package query_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kept-dev/kept/internal/core/query"
+)
+
+// answerText is a result in full.
+func answerText(a query.Answer, err error) string {
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	return fmt.Sprintf("%s %v", a.Value, a.Warnings)
+}
+
+// TestCacheIsInvisible asks at random while samples arrive, some in time, some late, some hours late; what the cache
+// contributes to must be what is found without it, bit for bit.
+func TestCacheIsInvisible(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			r := rand.New(rand.NewPCG(seed, 7))
+			all := fixture()
+			var exprs []string
+			for _, template := range templates {
+				if !strings.Contains(template, "{__name__=~") {
+					exprs = append(exprs, expand(template)...)
+				}
+			}
+			exprs = exprs[:len(exprs)-12]
+			favourites := make([]string, 8)
+			for i := range favourites {
+				favourites[i] = exprs[r.IntN(len(exprs))]
+			}
+			type late struct{ series, from, until int }
+			var held []late
+			written := 0
+			for range 60 {
+				next := min(720, written+1+r.IntN(25))
+				for i := range all {
+					if r.IntN(8) == 0 { // its agent is offline
+						held = append(held, late{i, written, next})
+						continue
+					}
+					load(t, w.store, testWS, all[i:i+1], at(written), at(next))
+				}
+				written = next
+				if len(held) > 0 && r.IntN(3) == 0 {
+					i := r.IntN(len(held))
+					load(t, w.store, testWS, all[held[i].series:held[i].series+1], at(held[i].from), at(held[i].until))
+					held = append(held[:i], held[i+1:]...)
+				}
+				w.now = time.UnixMilli(at(written))
+				for range 6 {
+					step := []time.Duration{15 * time.Second, time.Minute, 7 * time.Second}[r.IntN(3)]
+					end := at(written - r.IntN(40)*r.IntN(2))
+					s := query.Span{From: time.UnixMilli(end).Add(-step * time.Duration(1+r.IntN(60))), To: time.UnixMilli(end), Step: step}
+					if r.IntN(5) > 0 {
+						s = s.Aligned()
+					}
+					q := query.Question{Expr: favourites[r.IntN(len(favourites))], Span: s}
+					got := answerText(w.Ask(t.Context(), testWS, q))
+					q.Fresh = true
+					if want := answerText(w.Ask(t.Context(), testWS, q)); got != want {
+						t.Fatalf("%+v\n got %.3000s\nwant %.3000s", q, got, want)
+					}
+				}
+			}
+			if cached, evaluated := w.Cached(); cached < evaluated/10 {
+				t.Errorf("%d steps from the cache, %d evaluated", cached, evaluated)
+			}
+		})
+	}
+}
+
+func at(i int) int64 { return fixtureStart + int64(i)*fixtureStep }
+
+// TestCacheForgetsWhatIsErased: another workspace never sees it, and after erasure nobody does.
+func TestCacheForgetsWhatIsErased(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	load(t, w.store, testWS, fixture(), fixtureStart, at(240))
+	q := query.Question{Expr: "sum(demo_num_cpus)", Span: query.Span{From: time.UnixMilli(fixtureStart), To: time.UnixMilli(at(239)), Step: time.Minute}}
+	full := answerText(w.Ask(t.Context(), testWS, q))
+	if again := answerText(w.Ask(t.Context(), testWS, q)); again != full || !strings.Contains(full, "14 @") {
+		t.Fatalf("%.200s, then %.200s", full, again)
+	}
+	if cached, _ := w.Cached(); cached == 0 {
+		t.Error("the second time nothing came from the cache")
+	}
+	if other := answerText(w.Ask(t.Context(), otherWS, q)); strings.Contains(other, "14 @") {
+		t.Errorf("another workspace sees %.200s", other)
+	}
+	if err := w.store.Erase(t.Context(), testWS); err != nil {
+		t.Fatal(err)
+	}
+	if after := answerText(w.Ask(t.Context(), testWS, q)); strings.Contains(after, "14 @") {
+		t.Errorf("after erasure %.200s", after)
+	}
+}
