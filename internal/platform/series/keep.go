@@ -66,8 +66,10 @@ func counts(in []index.Stat, limit int) (out []Count) {
 
 // span is from when to when a database has samples, in milliseconds. Without any the first is after the second.
 func span(db *tsdb.DB) (mint, maxt int64) {
-	head := db.Head()
-	mint, maxt = min(head.MinTime(), head.MinOOOTime()), max(head.MaxTime(), head.MaxOOOTime())
+	mint, maxt = math.MaxInt64, math.MinInt64
+	if head := db.Head(); head.NumSeries() > 0 { // else it remembers where it was cut
+		mint, maxt = min(head.MinTime(), head.MinOOOTime()), max(head.MaxTime(), head.MaxOOOTime())
+	}
 	for _, b := range db.Blocks() {
 		mint, maxt = min(mint, b.MinTime()), max(maxt, b.MaxTime()-1)
 	}
@@ -117,9 +119,8 @@ func (s *TSDB) Sweep(ctx context.Context, ws kernel.WorkspaceID, before time.Tim
 // no more all of it is: nothing else would ever move it to where it can be removed.
 func (s *TSDB) writeHead(ctx context.Context, t *tenant, before int64) error {
 	head, width := t.db.Head(), smallestBlock.Milliseconds()
-	for head.MinTime() < before {
-		mint, maxt := head.MinTime(), head.MaxTime()
-		end := floor(mint, width) + width
+	for mint := head.MinTime(); mint < before && head.NumSeries() > 0; mint = max(head.MinTime(), floor(mint, width)+width) {
+		maxt, end := head.MaxTime(), floor(mint, width)+width
 		settled := end <= maxt-width/2 // nobody can append before end any more, but out of order
 		switch {
 		case settled && end <= before:
@@ -149,15 +150,13 @@ func (s *TSDB) writeWholeHead(ctx context.Context, t *tenant) error {
 		s.unlock(t)
 		s.mu.Unlock()
 	}()
+	// The head's own last time moves on with the first when it is empty, so it is asked for once.
 	head, width := t.db.Head(), smallestBlock.Milliseconds()
-	for head.MinTime() <= head.MaxTime() {
-		mint, maxt := head.MinTime(), head.MaxTime()
+	maxt := head.MaxTime()
+	for mint := head.MinTime(); mint <= maxt; mint = max(head.MinTime(), floor(mint, width)+width) {
 		end := min(maxt, floor(mint, width)+width-1)
 		if err := t.db.CompactHead(tsdb.NewRangeHead(head, mint, end)); err != nil {
 			return fmt.Errorf("series: sweep: %w", err)
-		}
-		if head.MinTime() <= mint {
-			return nil // it says where it would begin, but has nothing
 		}
 	}
 	return nil

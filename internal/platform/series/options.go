@@ -31,7 +31,7 @@ func (t *tenant) options(age time.Duration) *tsdb.Options {
 	o := tsdb.DefaultOptions()
 	o.StripeSize = 64
 	o.HeadChunksWriteBufferSize = chunks.MinWriteBufferSize
-	o.WALSegmentSize = 4 << 20
+	o.WALSegmentSize = t.s.cfg.segment
 	o.WALCompression = compression.Snappy
 	o.WALReplayConcurrency = cap(t.s.compact) // for databases are opened side by side
 	o.RetentionDuration = 0                   // see BlocksToDelete
@@ -41,7 +41,7 @@ func (t *tenant) options(age time.Duration) *tsdb.Options {
 	o.EnableHistogramSTEncoding = true
 	o.EnableExemplarStorage = true
 	o.MaxExemplars = exemplars
-	o.EnableDelayedCompaction = true
+	o.EnableDelayedCompaction = !t.s.cfg.undelayed
 	o.EnableMemorySnapshotOnShutdown = true
 	o.SeriesLifecycleCallback = limiter{t}
 	o.BlocksToDelete = t.blocksToDelete

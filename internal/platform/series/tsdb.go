@@ -34,6 +34,10 @@ type Config struct {
 	IdleClose time.Duration
 	// CloseWait is how long Close waits for those who still use a database. Default 10 s.
 	CloseWait time.Duration
+
+	// For tests, which have no hours and no gigabytes.
+	segment   int  // size of a segment of the write-ahead log
+	undelayed bool // head blocks are written when they are due, not spread over some minutes
 }
 
 // TSDB is the embedded adapter: a Prometheus database per workspace, opened when it is first used and closed when it has
@@ -96,6 +100,9 @@ func setDefaults(cfg *Config) {
 	if cfg.CloseWait == 0 {
 		cfg.CloseWait = 10 * time.Second
 	}
+	if cfg.segment == 0 {
+		cfg.segment = 4 << 20
+	}
 	if cfg.MaxAge == nil {
 		cfg.MaxAge = func(context.Context, kernel.WorkspaceID) (time.Duration, error) { return 0, nil }
 	}
@@ -115,7 +122,7 @@ func (s *TSDB) removeErased(dirs []string) {
 
 // keepHouse closes what is idle and asks for the limits again, which a plan may have changed.
 func (s *TSDB) keepHouse() {
-	tick := time.NewTicker(min(time.Minute, s.cfg.IdleClose))
+	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
 		select {
