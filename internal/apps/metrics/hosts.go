@@ -31,7 +31,7 @@ type Host struct {
 	Arch     string    `json:"arch,omitempty"`
 	Cores    int       `json:"cores,omitempty"`
 	Memory   int64     `json:"memory,omitempty"` // bytes
-	BootedAt time.Time `json:"booted_at"`
+	BootedAt time.Time `json:"booted_at,omitzero"`
 	Agent    string    `json:"agent,omitempty"` // its version; empty without one
 
 	Every     time.Duration     `json:"-"` // between samples; 0: not known

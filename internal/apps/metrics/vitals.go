@@ -28,8 +28,25 @@ type vitals struct {
 	ClockOff  float64 // seconds, as its kernel knows it
 	Probes    []string
 	CPUTrend  []float64
+	Booted    time.Time // as its series say; zero: they do not
+	Cores     int
+	Total     int64 // bytes of memory
 	Alerts    []alert.Alert
 	HasSeries bool
+}
+
+// complete fills in what nobody told of a host but its series say.
+func (v *vitals) complete(h Host) Host {
+	if h.BootedAt.IsZero() {
+		h.BootedAt = v.Booted
+	}
+	if h.Cores == 0 {
+		h.Cores = v.Cores
+	}
+	if h.Memory == 0 {
+		h.Memory = v.Total
+	}
+	return h
 }
 
 // disk is one file system.
@@ -109,6 +126,9 @@ func (m *Module) readVitals(ctx context.Context, ws kernel.WorkspaceID, instance
 	each(`max by (instance) (rate(node_pressure_memory_stalled_seconds_total`+and(sel)+`[5m]))`, func(v *vitals, r reading) { v.Stall = r.value })
 	each(`count by (instance) (node_systemd_unit_state`+and(`state="failed"`, sel)+` == 1)`, func(v *vitals, r reading) { v.Units = int(r.value) })
 	each(`max by (instance) (abs(node_timex_offset_seconds`+and(sel)+`))`, func(v *vitals, r reading) { v.ClockOff = r.value })
+	each(`max by (instance) (node_boot_time_seconds`+and(sel)+`)`, func(v *vitals, r reading) { v.Booted = time.Unix(int64(r.value), 0).UTC() })
+	each(`count by (instance) (node_cpu_seconds_total`+and(`mode="idle"`, sel)+`)`, func(v *vitals, r reading) { v.Cores = int(r.value) })
+	each(`max by (instance) (node_memory_MemTotal_bytes`+and(sel)+`)`, func(v *vitals, r reading) { v.Total = int64(r.value) })
 	each(`probe_success`+and(sel)+` == 0`, func(v *vitals, r reading) { v.Probes = append(v.Probes, probeName(r)) })
 	m.readDisks(ctx, a, sel, at, host)
 	err := a.done()

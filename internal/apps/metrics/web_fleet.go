@@ -312,15 +312,26 @@ func fleetStats(r *http.Request, rows []hostRow) []ui.Stat {
 	return out
 }
 
+// HostJSON is a host in the API.
+type HostJSON struct {
+	Host
+	Page string `json:"page" doc:"Where people find it."`
+}
+
 // hostList is what the API tells of hosts.
 type hostList struct {
-	Hosts []Host `json:"hosts"`
+	Hosts []HostJSON `json:"hosts"`
 }
 
 func (m *Module) listHosts(w http.ResponseWriter, r *http.Request) error {
-	hosts, err := m.Hosts(r.Context(), httpx.ActorOf(r.Context()).WorkspaceID)
+	ws := httpx.ActorOf(r.Context()).WorkspaceID
+	hosts, err := m.Hosts(r.Context(), ws)
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, hostList{append([]Host{}, hosts...)})
+	out := hostList{Hosts: []HostJSON{}}
+	for _, h := range hosts {
+		out.Hosts = append(out.Hosts, HostJSON{h, m.d.BaseURL() + hostHref(ws, h.ID)})
+	}
+	return respond.JSON(w, http.StatusOK, out)
 }

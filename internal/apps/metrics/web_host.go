@@ -154,7 +154,7 @@ func (m *Module) hostView(r *http.Request, h Host) (*hostView, error) {
 	if vit == nil {
 		vit = unknown()
 	}
-	v.hostRow = hostRow{Host: h, vitals: vit, Href: hostHref(ws, h.ID), now: now}
+	v.hostRow = hostRow{Host: vit.complete(h), vitals: vit, Href: hostHref(ws, h.ID), now: now}
 	if v.Problem == "" || vit.HasSeries {
 		v.Troubles = m.troubles(h, vit, now)
 	}
