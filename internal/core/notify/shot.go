@@ -34,10 +34,11 @@ type shot struct {
 	now    time.Time
 	thread *thread // what was posted about the group before; nil: nothing
 
-	status  int    // of the last answer
-	answer  string // what it said, for a test
-	handed  bool   // taken over by a queue of ours, which will try again by itself
-	partial string // what did not work although the rest did
+	status  int      // of the last answer
+	answer  string   // what it said, for a test
+	handed  bool     // taken over by a queue of ours, which will try again by itself
+	partial string   // what did not work although the rest did
+	private []string // more that must not be shown: addresses of browsers, tokens that were made for one request
 }
 
 // failure is why an attempt did not work.
@@ -159,6 +160,9 @@ func (s *shot) hide(text string) string {
 				add(pass)
 			}
 		}
+	}
+	for _, v := range s.private {
+		add(v)
 	}
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // the longest first: one may hold another
 	for _, v := range secrets {

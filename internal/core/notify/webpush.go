@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -252,6 +253,13 @@ func (s *shot) push(ctx context.Context, sub subscription, message []byte) *fail
 	if err != nil {
 		return &failure{text: "the channel's keys cannot be used"}
 	}
+	u, err := url.Parse(sub.Endpoint)
+	if err != nil {
+		return &failure{text: "the browser's address cannot be used"}
+	}
+	s.private = append(strings.FieldsFunc(auth, func(r rune) bool { return strings.ContainsRune(" =,.", r) }), sub.Endpoint, u.RequestURI(), sub.Keys.Auth, sub.Keys.P256DH)
+	s.private = append(s.private, strings.Split(u.Path, "/")...)
+	s.private = slices.DeleteFunc(s.private, func(v string) bool { return len(v) < 8 })
 	urgency := map[string]string{critical: "high", warning: "high", info: "normal"}[s.msg.Severity]
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, sub.Endpoint, bytes.NewReader(body))
 	if err != nil {
