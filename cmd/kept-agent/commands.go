@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/kept-dev/kept/internal/agent"
+)
+
+type runCmd struct{}
+
+// Run is the agent itself.
+func (runCmd) Run(ctx context.Context, s *settings, log *slog.Logger) error {
+	conf, err := s.agentConfig(log)
+	if err != nil {
+		return err
+	}
+	if conf.Server == "" && conf.Write == "" {
+		return errNoConfig
+	}
+	a, err := agent.New(conf)
+	if err != nil {
+		return err
+	}
+	log.Info("kept-agent runs", "version", version(), "server", s.Server+s.Write, "interval", conf.Interval, "buffer", conf.StateDir)
+	return a.Run(ctx)
+}
+
+type dryRunCmd struct{}
+
+// Run prints what Run would send.
+func (dryRunCmd) Run(ctx context.Context, s *settings, log *slog.Logger, w out) error {
+	conf, err := s.agentConfig(log)
+	if err != nil {
+		return err
+	}
+	return agent.DryRun(ctx, conf, w)
+}
+
+type enrolCmd struct {
+	URL   string `arg:"" help:"Address of the server."`
+	Token string `arg:"" help:"Token from the server's page for connecting a host. It works once."`
+	Start bool   `help:"Also install the service and start it, where there is systemd and the user is root." default:"true" negatable:""`
+}
+
+// Run exchanges the token for a key and writes both names into the configuration file.
+func (e *enrolCmd) Run(ctx context.Context, s *settings, log *slog.Logger, w out) error {
+	s.Server, s.Key = strings.TrimRight(e.URL, "/"), ""
+	conf, err := s.agentConfig(log)
+	if err != nil {
+		return err
+	}
+	if err := writable(s.Config); err != nil { // before the token is spent
+		return err
+	}
+	answer, err := agent.Enrol(ctx, conf, e.Token)
+	if err != nil {
+		return err
+	}
+	if err := writeConfig(s.Config, s.Server, answer.Key); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "This host is enrolled in %s. Its settings are in %s.\n", answer.WorkspaceName, s.Config)
+	if answer.Page != "" {
+		fmt.Fprintf(w, "You will find it at %s\n", answer.Page)
+	}
+	if e.Start && os.Geteuid() == 0 && haveSystemd() {
+		return writeUnit(ctx, unitPath, w, true)
+	}
+	fmt.Fprintf(w, "\nNext, as a service with systemd, as root:\n\n  kept-agent install --start\n\nor here and now:\n\n  kept-agent --config %s\n", s.Config)
+	return nil
+}
+
+// writable finds out whether the configuration can be written.
+func writable(path string) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".config-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// writeConfig puts server and key into the file, and keeps what else is there. Only the owner can read it.
+func writeConfig(path, server, key string) error {
+	old, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	var b strings.Builder
+	if len(old) == 0 {
+		b.WriteString("# Settings of kept-agent: name = value, one a line. kept-agent --help lists the names.\n")
+	}
+	for line := range strings.Lines(string(old)) {
+		name, _, _ := strings.Cut(line, "=")
+		if name = strings.TrimSpace(name); name != "server" && name != "key" {
+			b.WriteString(strings.TrimRight(line, "\n") + "\n")
+		}
+	}
+	fmt.Fprintf(&b, "server = %s\nkey = %s\n", server, key)
+	f, err := os.CreateTemp(filepath.Dir(path), ".config-*") // with mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(b.String())
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// haveSystemd tells whether systemd runs this machine.
+func haveSystemd() bool {
+	_, err := os.Stat("/run/systemd/system")
+	return err == nil
+}
+
+//go:embed kept-agent.service
+var unit string
+
+const unitPath = "/etc/systemd/system/kept-agent.service"
+
+type installCmd struct {
+	Save  bool `help:"Write it to /etc/systemd/system."`
+	Start bool `help:"Write it, enable it and start it."`
+}
+
+// Run prints the unit, or writes it.
+func (i installCmd) Run(ctx context.Context, w out) error {
+	if !i.Save && !i.Start {
+		_, err := fmt.Fprint(w, unitText())
+		return err
+	}
+	return writeUnit(ctx, unitPath, w, i.Start)
+}
+
+// unitText is the unit with the place of this program.
+func unitText() string {
+	program := "/usr/local/bin/kept-agent"
+	if path, err := os.Executable(); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil && !strings.ContainsAny(path, " \t%") {
+			program = path
+		}
+	}
+	return strings.ReplaceAll(unit, "/usr/local/bin/kept-agent", program)
+}
+
+// writeUnit writes the unit and perhaps starts it.
+func writeUnit(ctx context.Context, path string, w out, start bool) error {
+	if err := os.WriteFile(path, []byte(unitText()), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "The unit is in %s.\n", path)
+	if !start {
+		fmt.Fprintf(w, "\nNext:\n\n  systemctl daemon-reload && systemctl enable --now kept-agent\n")
+		return nil
+	}
+	for _, args := range [][]string{{"daemon-reload"}, {"enable", "kept-agent"}, {"restart", "kept-agent"}} {
+		if text, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("systemctl %s: %w: %s", args[0], err, strings.TrimSpace(string(text)))
+		}
+	}
+	fmt.Fprintln(w, "It runs. Its log: journalctl -u kept-agent")
+	return nil
+}
