@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kept-dev/kept/internal/core/access"
+	"github.com/kept-dev/kept/internal/core/agreement"
 	"github.com/kept-dev/kept/internal/core/alert"
 	"github.com/kept-dev/kept/internal/core/apilog"
 	"github.com/kept-dev/kept/internal/core/audit"
@@ -37,6 +38,7 @@ type core struct {
 	federation *federation.Module
 	scim       *scim.Module
 	apilog     *apilog.Module
+	agreement  *agreement.Module
 	privacy    *privacy.Module
 
 	query     *query.Module
@@ -78,7 +80,7 @@ func (a *App) buildCore() (err error) {
 	}); err != nil {
 		return err
 	}
-	for _, build := range []func() error{a.buildProof, a.buildFederation, a.buildSCIM, a.buildAPILog} {
+	for _, build := range []func() error{a.buildProof, a.buildFederation, a.buildSCIM, a.buildAPILog, a.buildAgreement} {
 		if err := build(); err != nil {
 			return err
 		}
@@ -89,7 +91,7 @@ func (a *App) buildCore() (err error) {
 
 // mailTypes are all kinds of mail that are ever sent.
 func mailTypes() []mail.Type {
-	return slices.Concat(identity.MailTypes(), workspace.MailTypes(), notify.MailTypes())
+	return slices.Concat(identity.MailTypes(), workspace.MailTypes(), agreement.MailTypes(), notify.MailTypes())
 }
 
 // buildPrivacy makes the privacy core. What it looks at is read when it looks, so that modules and routes that are made
@@ -100,7 +102,7 @@ func (a *App) buildPrivacy() {
 		DB: a.control, UI: a.ui, Clock: a.clock, Logger: a.logger, Version: Version(),
 		Sources: privacy.Sources{
 			Databases: a.Databases(), Collections: a.Collections, Workspaces: c.workspaces, Plans: a.plans(),
-			Routes: routeTable{a}, Audit: c.audit, Mail: c.mail, Payloads: payloads{a}, Keys: a.keys, Ages: c.identity, Facts: a.facts(),
+			Routes: routeTable{a}, Audit: c.audit, Mail: c.mail, Payloads: payloads{a}, Keys: a.keys, Ages: c.identity, Facts: a.facts(), Agreements: c.agreement,
 		},
 	})
 	const everyNight, atThree = 24 * time.Hour, 3 * time.Hour

@@ -66,6 +66,7 @@ func (a *App) buildModules(context.Context) (err error) {
 		{a.core.federation, a.control},
 		{a.core.scim, a.control},
 		{a.core.apilog, a.control},
+		{a.core.agreement, a.control},
 		{a.core.privacy, a.control},
 	}
 	if a.appOn("jobs") {

@@ -38,6 +38,33 @@ func checkProcessors(_ context.Context, in *Inspection) (Result, error) {
 	return f.result("Data goes to a third party that is not listed."), nil
 }
 
+// checkAgreements (USE-8) wants the page of the agreement, and thirty days between the announcement and the use of a
+// subprocessor.
+func checkAgreements(ctx context.Context, in *Inspection) (Result, error) {
+	var f finding
+	if in.Agreements == nil {
+		return Result{}, errNoSource("agreements")
+	}
+	routes, err := in.routes()
+	if err != nil {
+		return Result{}, err
+	}
+	if !slices.ContainsFunc(routes, func(r httpx.Route) bool { return r.Path == "/w/{ws}/settings/agreement" && r.Method == "GET" }) {
+		f.bad("there is no page with the agreement")
+	}
+	s, err := in.Agreements.AgreementState(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	f.count("agreements_signed", s.Signed)
+	f.count("subprocessors_in_use", s.InUse)
+	f.count("subprocessors_announced", s.Announced)
+	for _, name := range s.WithoutNotice {
+		f.bad("%s is used without thirty days' notice", name)
+	}
+	return f.result("A subprocessor was not announced in time."), nil
+}
+
 // checkMailTypes (USE-4) wants every kind of marketing mail to need an opt-in.
 func checkMailTypes(_ context.Context, in *Inspection) (Result, error) {
 	var f finding

@@ -136,7 +136,8 @@ func usePromises() []Promise {
 		},
 		{ID: "USE-8", Section: Use, By: "CU",
 			Text:   "A data processing agreement can be had, with the subprocessor list; 30 days' notice of a new subprocessor",
-			NotYet: NotYet{"The agreement cannot be generated yet.", "policies"},
+			Check: checkAgreements,
+			Looks: "that the agreement can be had, and that no subprocessor came into use unannounced after somebody had signed",
 		},
 	}
 }

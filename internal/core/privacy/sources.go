@@ -27,6 +27,7 @@ type Sources struct {
 	Keys       KeyShredder
 	Ages       Ages
 	Facts      Facts
+	Agreements Agreements
 
 	// SweepEvery is how often the sweep runs: an item may be that much older than its limit. 0 is DefaultSweepEvery.
 	SweepEvery time.Duration
@@ -86,6 +87,19 @@ type PayloadState struct {
 // key that is gone is no error.
 type KeyShredder interface {
 	Shred(ctx context.Context, ws kernel.WorkspaceID) error
+}
+
+// Agreements knows what was agreed about the processing of data.
+type Agreements interface {
+	AgreementState(ctx context.Context) (AgreementState, error)
+}
+
+// AgreementState counts agreements and subprocessors.
+type AgreementState struct {
+	Signed        int64    // agreements
+	InUse         int64    // subprocessors
+	Announced     int64    // that are not in use yet
+	WithoutNotice []string // names of those that came into use unannounced although somebody had signed
 }
 
 // Facts are settings in force that promises are about.

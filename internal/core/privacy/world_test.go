@@ -35,6 +35,7 @@ type world struct {
 	auditBad   int64
 	minAge     int
 	underage   int64
+	agreements AgreementState
 	failing    error // what every source answers
 	shredded   []kernel.WorkspaceID
 }
@@ -73,7 +74,7 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	w.sources = Sources{
 		Databases:   []Database{{"control database", d}, {"jobs database", d}},
 		Collections: w.collections,
-		Workspaces:  w, Plans: w, Routes: w, Audit: w, Mail: w, Payloads: w, Keys: w, Ages: w,
+		Workspaces:  w, Plans: w, Routes: w, Audit: w, Mail: w, Payloads: w, Keys: w, Ages: w, Agreements: w,
 		Facts: Facts{
 			Cookies:    []http.Cookie{{Name: httpx.SessionCookie, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: true}},
 			TLS:        TLSFact{Served: true, Public: true, Minimum: tls.VersionTLS12},
@@ -176,6 +177,7 @@ func worldRoutes() []httpx.Route {
 		{Method: "POST", Path: "/sign-in", Access: httpx.Public, Rate: httpx.RateAuth, Audit: "login.create"},
 		{Method: "GET", Path: "/reset/{token}", Access: httpx.Public, Rate: httpx.RateAuth, Secrets: []string{"token"}},
 		{Method: "POST", Path: "/api/v1/events", Access: httpx.APIKey, Needs: httpx.MayChange, Scope: "ingest", Rate: httpx.RateIngest, NoAudit: "counted"},
+		{Method: "GET", Path: "/w/{ws}/settings/agreement", Access: httpx.Member, Needs: httpx.MayManage, Rate: httpx.RatePage},
 	}
 }
 
@@ -304,8 +306,11 @@ func (w *world) WorkspaceIDs(context.Context) ([]kernel.WorkspaceID, error) {
 func (w *world) PlanOf(_ context.Context, ws kernel.WorkspaceID) (Plan, error) {
 	return w.plans[ws], w.failing
 }
-func (w *world) Table() []httpx.Route                    { return w.routes }
-func (w *world) MinAge() int                             { return w.minAge }
+func (w *world) Table() []httpx.Route { return w.routes }
+func (w *world) MinAge() int          { return w.minAge }
+func (w *world) AgreementState(context.Context) (AgreementState, error) {
+	return w.agreements, w.failing
+}
 func (w *world) Underage(context.Context) (int64, error) { return w.underage, w.failing }
 func (w *world) MailTypes() []MailType                   { return w.mail }
 func (w *world) VerifyAudit(context.Context) (int64, int64, error) {

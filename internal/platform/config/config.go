@@ -50,6 +50,8 @@ type Config struct {
 
 	InstanceKey Secret `help:"Key that wraps all other keys, 32 bytes in base64; without it a file in the data directory is used." secret:"true" placeholder:"KEY"`
 
+	Operator string `help:"Who runs this server, name and address, for the data processing agreement." placeholder:"NAME"`
+
 	JobsDays      int           `help:"Days that job events are kept; 0 keeps them for ever." default:"0" placeholder:"DAYS"`
 	MetricsDays   int           `help:"Days that metrics are kept; 0 keeps them for ever." default:"365" placeholder:"DAYS"`
 	MetricsSeries int64         `help:"Active series that a workspace may have; 0 is no limit." default:"0" placeholder:"COUNT"`

@@ -4,11 +4,13 @@ package accesstest
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/kept-dev/kept/internal/core/access"
+	"github.com/kept-dev/kept/internal/core/agreement"
 	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/core/federation"
 	"github.com/kept-dev/kept/internal/core/identity"
@@ -114,7 +116,7 @@ func (s *Stack) build(t testing.TB, change []func(*identity.Deps)) {
 	if s.Seal == nil {
 		s.Seal = newSealer(t)
 	}
-	s.Mail, err = mail.New(mail.Deps{DB: s.DB, UI: u, Seal: s.Seal, Sender: s.Mailbox, Types: append(identity.MailTypes(), workspace.MailTypes()...),
+	s.Mail, err = mail.New(mail.Deps{DB: s.DB, UI: u, Seal: s.Seal, Sender: s.Mailbox, Types: slices.Concat(identity.MailTypes(), workspace.MailTypes(), agreement.MailTypes()),
 		From: "kept@kept.example", BaseURL: BaseURL, Clock: now})
 	must(err)
 	s.Audit, err = audit.New(audit.Deps{DB: s.DB, UI: u, Clock: now})
