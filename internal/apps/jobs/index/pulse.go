@@ -42,6 +42,7 @@ const (
 // Pulse is a measure of the runs of one queue, name and environment in a span of time.
 type Pulse struct {
 	Queue, Name, Env string
+	First            uint32  // the moment of the first run that is known
 	Changes          []Tally // sorted by moment; what was before the span may have been joined at the moment 0
 }
 
@@ -63,6 +64,7 @@ func momentOf(us int64) uint32 {
 // pulse is all measures of one queue, name and environment in a block.
 type pulse struct {
 	queue, name, env string
+	first            uint32
 	changes          [measures][]Tally
 	totals           [measures][]Tally // what a span after the block begins with: all of a counter, what goes on of a gauge
 }
@@ -74,7 +76,8 @@ type blockPulses struct {
 	last   uint32 // the newest moment of a change
 }
 
-// Pulses measures the runs of a workspace in a span of moments, both included, by queue, name and environment.
+// Pulses measures the runs of a workspace in a span of moments, both included, by queue, name and environment. All of those
+// that had a run by the end of the span are in the list, also where nothing of the measure happened.
 func (x *Index) Pulses(ctx context.Context, ws kernel.WorkspaceID, m Measure, from, to uint32) ([]*Pulse, error) {
 	s, err := x.shard(ctx, ws)
 	if err != nil {
@@ -122,17 +125,18 @@ func (x *Index) countPulses(ctx context.Context, s *shard, c *pulseCounter) erro
 // add adds a block's pulses.
 func (c *pulseCounter) add(b *blockPulses) {
 	for _, p := range b.pulses {
-		changes := p.changes[c.m]
-		if len(changes) == 0 {
+		if p.first > c.to {
 			continue
 		}
+		changes := p.changes[c.m]
 		key := [3]string{p.queue, p.name, p.env}
 		sum := c.byName[key]
 		if sum == nil {
-			sum = &Pulse{Queue: p.queue, Name: p.name, Env: p.env}
+			sum = &Pulse{Queue: p.queue, Name: p.name, Env: p.env, First: p.first}
 			c.byName[key] = sum
 			c.all = append(c.all, sum)
 		}
+		sum.First = min(sum.First, p.first)
 		if b.last < c.from { // all before the span: what they come to is known
 			sum.Changes = append(sum.Changes, p.totals[c.m]...)
 			continue
@@ -204,9 +208,10 @@ func (c *pulses) addRow(r *Row) {
 	key := [3]string{r.Queue, r.Name, r.Env}
 	p := c.byName[key]
 	if p == nil {
-		p = &pulse{queue: r.Queue, name: r.Name, env: r.Env}
+		p = &pulse{queue: r.Queue, name: r.Name, env: r.Env, first: momentOf(r.First)}
 		c.byName[key] = p
 	}
+	p.first = min(p.first, momentOf(r.First))
 	p.count(Enqueued, r.First)
 	if r.Wait >= 0 && r.Started > 0 {
 		p.observe(Waits, r.Started, r.Wait)
