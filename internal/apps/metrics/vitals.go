@@ -79,10 +79,10 @@ func (d disk) fullIn() time.Duration {
 }
 
 // growth is how fast disks fill: as fast as over six hours and over a day, whichever is slower, so that neither an hour's
-// copying nor what was long ago makes a forecast.
+// copying nor what was long ago makes a forecast. It needs an hour to begin with.
 func growthOf(sel string) string {
 	free := "node_filesystem_avail_bytes" + and(sel, realDisks)
-	return "-(deriv(" + free + "[6h]) > deriv(" + free + "[1d]) or deriv(" + free + "[1d]))"
+	return "-(deriv(" + free + "[6h]) > deriv(" + free + "[1d]) or deriv(" + free + "[1d])) and " + free + " offset 1h"
 }
 
 func unknown() *vitals {
@@ -114,7 +114,7 @@ func (m *Module) readVitals(ctx context.Context, ws kernel.WorkspaceID, instance
 			}
 		})
 	}
-	each(`max by (instance) (timestamp({__name__=~"node_uname_info|node_time_seconds|node_boot_time_seconds"`+comma(sel)+`}))`, func(v *vitals, r reading) {
+	each(`max by (instance) (timestamp(node_boot_time_seconds`+and(sel)+`) or timestamp(node_uname_info`+and(sel)+`))`, func(v *vitals, r reading) {
 		v.Seen, v.HasSeries = time.UnixMilli(int64(r.value*1000)).UTC(), true
 	})
 	each(`min by (instance) (up`+and(sel)+` and on (instance, job) node_uname_info`+and(sel)+` offset 15m)`, func(v *vitals, r reading) { v.Up = r.value })
@@ -133,13 +133,6 @@ func (m *Module) readVitals(ctx context.Context, ws kernel.WorkspaceID, instance
 	m.readDisks(ctx, a, sel, at, host)
 	err := a.done()
 	return out, err
-}
-
-func comma(sel string) string {
-	if sel == "" {
-		return ""
-	}
-	return "," + sel
 }
 
 func probeName(r reading) string {

@@ -117,7 +117,7 @@ func Share(v float64, warn, bad float64) template.HTML {
 }
 
 // CPUShare, MemoryShare and DiskShare are the columns of parts.
-func (r hostRow) CPUShare() template.HTML    { return Share(r.CPU, .8, cpuWarn) }
+func (r hostRow) CPUShare() template.HTML    { return Share(r.CPU, cpuWarn, math.Inf(1)) }
 func (r hostRow) MemoryShare() template.HTML { return Share(r.vitals.Memory, .9, memoryBad) }
 func (r hostRow) DiskShare() template.HTML   { return Share(r.Worst().used(), diskWarn, diskBad) }
 

@@ -186,7 +186,7 @@ func (v *hostView) tiles() []ui.Stat {
 	if v.Load >= loadWarn {
 		load.Tone = ui.ToneWarn
 	}
-	out := []ui.Stat{tile("CPU", v.CPU, .8, cpuWarn, "over five minutes"), tile("Memory", v.vitals.Memory, .9, memoryBad, "in use"), load}
+	out := []ui.Stat{tile("CPU", v.CPU, cpuWarn, math.Inf(1), "over five minutes"), tile("Memory", v.vitals.Memory, .9, memoryBad, "in use"), load}
 	if worst.Mount != "" {
 		out = append(out, tile("Fullest disk", worst.used(), diskWarn, diskBad, worst.Mount))
 	}
