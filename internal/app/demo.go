@@ -38,7 +38,7 @@ func (m demoModule) Routes() []httpx.Route {
 			return nil
 		}
 	}
-	flaky := plain(demo.FlakyHandler().ServeHTTP)
+	flaky := plain(demo.FlakyHandler(demo.Outage{After: time.Minute, For: 75 * time.Second, Every: 4 * time.Minute}).ServeHTTP)
 	return []httpx.Route{
 		{Method: "GET", Path: "/ui", Handler: plain(m.a.ui.Gallery), Access: httpx.Public, Rate: httpx.RatePage},
 		{Method: "POST", Path: "/ui", Handler: plain(m.a.ui.Gallery), Access: httpx.Public, Rate: httpx.RateWrite, NoAudit: "the gallery changes nothing"},

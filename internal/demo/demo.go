@@ -62,6 +62,8 @@ type Demo struct {
 	river  *river.Client[*sql.Tx]
 	files  string
 	shop   *shop
+
+	exporter *exporter
 }
 
 // New checks the configuration. Nothing runs before Start.
@@ -81,7 +83,7 @@ func New(cfg Config) (*Demo, error) {
 	if cfg.OnProgress == nil {
 		cfg.OnProgress = func(int, int, string) {}
 	}
-	return &Demo{cfg: cfg, ready: make(chan struct{}), shop: newShop()}, nil
+	return &Demo{cfg: cfg, ready: make(chan struct{}), shop: newShop(), exporter: newExporter()}, nil
 }
 
 // Ready is closed when the first burst of jobs has been worked.
@@ -106,6 +108,11 @@ func (d *Demo) Start(ctx context.Context) (err error) {
 	if err := d.openClients(); err != nil {
 		return err
 	}
+	stop, err := d.exporter.listen()
+	if err != nil {
+		return err
+	}
+	d.onStop(stop)
 	db, err := d.openQueue(ctx)
 	if err != nil {
 		return fmt.Errorf("demo: open queue: %w", err)

@@ -74,7 +74,7 @@ func start(t *testing.T, change func(*Config)) (*Demo, *collector) {
 	c := &collector{more: make(chan struct{}, 1)}
 	mux := http.NewServeMux()
 	mux.Handle("/api/v1/events", c)
-	mux.Handle("GET "+FlakyPath, FlakyHandler())
+	mux.Handle("GET "+FlakyPath, FlakyHandler(Outage{}))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	cfg := Config{
@@ -167,6 +167,7 @@ func TestEveryKindOfEventHappens(t *testing.T) {
 			t.Fatalf("did not happen: %q", missing)
 		}
 	}
+	checkExporter(t, d)
 	if err := d.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -185,6 +186,45 @@ func TestEveryKindOfEventHappens(t *testing.T) {
 	// After Stop every job that was active has come to an end, or the report of it.
 	if st := d.client.Stats(); st.Dropped != 0 || st.Rejected != 0 || st.Buffered != 0 {
 		t.Errorf("%+v", st)
+	}
+}
+
+// checkExporter scrapes the shop as an agent would.
+func checkExporter(t *testing.T, d *Demo) {
+	t.Helper()
+	res, err := http.Get(d.MetricsURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`shop_work_seconds_bucket{kind="hash-file",le="+Inf"}`, `shop_work_failures_total{kind="import-customers"}`,
+		`shop_client_requests_total{code="503",service="rates"}`, `shop_client_requests_total{code="none",service="rates"}`,
+		"shop_sales_euros_total", "go_goroutines", "process_resident_memory_bytes",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the exporter does not tell %s", want)
+		}
+	}
+}
+
+func TestOutageComesAndGoes(t *testing.T) {
+	t.Parallel()
+	o := Outage{After: time.Minute, For: 75 * time.Second, Every: 4 * time.Minute}
+	for since, want := range map[time.Duration]bool{
+		0: false, 59 * time.Second: false, time.Minute: true, 134 * time.Second: true, 135 * time.Second: false,
+		299 * time.Second: false, 5 * time.Minute: true,
+	} {
+		if o.on(since) != want {
+			t.Errorf("after %v: %v", since, !want)
+		}
+	}
+	if (Outage{}).on(time.Hour) {
+		t.Error("an outage that nobody asked for")
 	}
 }
 
@@ -238,7 +278,7 @@ func TestConfigIsChecked(t *testing.T) {
 
 func TestFlakySequence(t *testing.T) {
 	t.Parallel()
-	h := FlakyHandler()
+	h := FlakyHandler(Outage{})
 	for i := 1; i <= 20; i++ {
 		ctx, cancel := context.WithCancel(t.Context())
 		if i%10 == 9 {

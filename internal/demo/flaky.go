@@ -22,11 +22,27 @@ const (
 	tooSlow  = 5 * time.Second         // of the service, when it has a bad moment
 )
 
+// Outage is when the service for exchange rates refuses everything: for a
+// while, again and again. The zero Outage never comes.
+type Outage struct{ After, For, Every time.Duration }
+
+// on tells whether there is an outage so long after the start.
+func (o Outage) on(since time.Duration) bool {
+	since -= o.After
+	return o.Every > 0 && since >= 0 && since%o.Every < o.For
+}
+
 // FlakyHandler is a service for exchange rates with a bad day: of every ten
-// calls one is refused as overloaded, one fails, and one takes too long.
-func FlakyHandler() http.Handler {
+// calls one is refused as overloaded, one fails, and one takes too long. Now
+// and then it has an outage.
+func FlakyHandler(outage Outage) http.Handler {
 	var calls atomic.Int64
+	began := time.Now()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if outage.on(time.Since(began)) {
+			http.Error(w, "down for maintenance", http.StatusServiceUnavailable)
+			return
+		}
 		switch calls.Add(1) % 10 {
 		case 3:
 			w.Header().Set("Retry-After", "2")
@@ -64,11 +80,14 @@ func (d *Demo) fetchRates(ctx context.Context, job *river.Job[fetchRates]) error
 		return err
 	}
 	keptriver.Log(ctx, "asking the rate service", map[string]any{"base": job.Args.Base, "timeout_ms": patience.Milliseconds()})
+	began := time.Now()
 	res, err := d.http.Do(req)
 	if err != nil {
+		d.exporter.called("rates", 0, began)
 		return fmt.Errorf("fetch rates: %w", kept.WithStack(err))
 	}
 	defer res.Body.Close()
+	d.exporter.called("rates", res.StatusCode, began)
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("fetch rates: %w", kept.WithStack(&serviceError{res.StatusCode}))
 	}

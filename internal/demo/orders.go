@@ -113,6 +113,7 @@ func (d *Demo) chargeCard(ctx context.Context, job *river.Job[chargeCard]) error
 	if err := wait(ctx, time.Duration(20+job.Args.Cents%80)*time.Millisecond); err != nil {
 		return err
 	}
+	d.exporter.euros.Add(float64(job.Args.Cents) / 100)
 	return river.RecordOutput(ctx, map[string]any{"receipt": d.shop.next("RC"), "payment_id": job.Args.PaymentID})
 }
 

@@ -14,10 +14,16 @@ import (
 // worker is a function as a River worker, with retries soon enough to be watched.
 type worker[T river.JobArgs] struct {
 	river.WorkerDefaults[T]
-	work func(context.Context, *river.Job[T]) error
+	work     func(context.Context, *river.Job[T]) error
+	exporter *exporter
 }
 
-func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error { return w.work(ctx, job) }
+func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) (err error) {
+	began := time.Now()
+	err = w.work(ctx, job)
+	w.exporter.worked(job.Kind, began, err)
+	return err
+}
 
 func (w *worker[T]) NextRetry(job *river.Job[T]) time.Time {
 	attempt := 1
@@ -27,24 +33,24 @@ func (w *worker[T]) NextRetry(job *river.Job[T]) time.Time {
 	return time.Now().Add(time.Duration(attempt) * 1500 * time.Millisecond)
 }
 
-func add[T river.JobArgs](to *river.Workers, work func(context.Context, *river.Job[T]) error) {
-	river.AddWorker(to, &worker[T]{work: work})
+func add[T river.JobArgs](d *Demo, to *river.Workers, work func(context.Context, *river.Job[T]) error) {
+	river.AddWorker(to, &worker[T]{work: work, exporter: d.exporter})
 }
 
 func (d *Demo) workers() *river.Workers {
 	w := river.NewWorkers()
-	add(w, d.fetchRates)
-	add(w, d.hashFile)
-	add(w, d.makeThumbnail)
-	add(w, d.importCustomers)
-	add(w, d.exportArchive)
-	add(w, d.rollup)
-	add(w, d.placeOrder)
-	add(w, d.reserveStock)
-	add(w, d.chargeCard)
-	add(w, d.sendMail)
-	add(w, d.awaitPayment)
-	add(w, d.renderReport)
+	add(d, w, d.fetchRates)
+	add(d, w, d.hashFile)
+	add(d, w, d.makeThumbnail)
+	add(d, w, d.importCustomers)
+	add(d, w, d.exportArchive)
+	add(d, w, d.rollup)
+	add(d, w, d.placeOrder)
+	add(d, w, d.reserveStock)
+	add(d, w, d.chargeCard)
+	add(d, w, d.sendMail)
+	add(d, w, d.awaitPayment)
+	add(d, w, d.renderReport)
 	return w
 }
 
