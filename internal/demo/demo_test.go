@@ -202,7 +202,7 @@ func checkExporter(t *testing.T, d *Demo) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`shop_work_seconds_bucket{kind="hash-file",le="+Inf"}`, `shop_work_failures_total{kind="import-customers"}`,
+		`shop_work_seconds_bucket{kind="make-thumbnail",le="+Inf"}`, `shop_work_failures_total{kind="import-customers"}`,
 		`shop_client_requests_total{code="503",service="rates"}`, `shop_client_requests_total{code="none",service="rates"}`,
 		"shop_sales_euros_total", "go_goroutines", "process_resident_memory_bytes",
 	} {
