@@ -53,7 +53,7 @@ func (a *App) buildTelemetry() (err error) {
 	}
 	if c.alert, err = alert.New(alert.Deps{
 		DB: a.control, UI: a.ui, Bus: a.bus, Store: a.series, Query: c.query, Channels: c.notify, ByToken: c.access.ByToken, BaseURL: a.BaseURL,
-		Dir: filepath.Join(a.cfg.Data, "alerts"), Clock: a.clock, Logger: a.logger, Audit: a.auditActor,
+		Clock: a.clock, Logger: a.logger, Audit: a.auditActor,
 	}); err != nil {
 		return err
 	}
