@@ -2,18 +2,10 @@ package host
 
 import (
 	"os"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/kept-dev/kept/internal/agent/metric"
-	"github.com/kept-dev/kept/wire/agentapi"
-)
-
-var (
-	descProcessCPU    = gauge(agentapi.MetricProcessCPU, "Processors in use by all processes of a name: 1 is one processor.")
-	descProcessMemory = gauge(agentapi.MetricProcessMemory, "Resident memory of all processes of a name. What they share counts for each.")
-	descProcessCount  = gauge(agentapi.MetricProcessCount, "Number of processes of a name.")
 )
 
 // processes remembers what each process had used at the last look.
@@ -23,13 +15,6 @@ type processes struct {
 }
 
 type used struct{ started, ticks uint64 }
-
-// group is all processes of one name.
-type group struct {
-	name          string
-	cpu           float64 // processors
-	memory, count float64
-}
 
 // processes looks at all processes and tells about those few names that use most, by processor and by memory. It never
 // reads their arguments or environment.
@@ -60,13 +45,7 @@ func (h *Host) processes(s *metric.Set) error {
 	}
 	first := h.users.used == nil
 	h.users = processes{used: seen, when: now}
-	for _, g := range top(groups, h.opts.TopProcesses) {
-		if !first {
-			s.Add(descProcessCPU, g.cpu, "process", g.name)
-		}
-		s.Add(descProcessMemory, g.memory, "process", g.name)
-		s.Add(descProcessCount, g.count, "process", g.name)
-	}
+	addTop(s, groups, h.opts.TopProcesses, first)
 	return nil
 }
 
@@ -103,36 +82,6 @@ func (h *Host) process(groups map[string]*group, seen map[int]used, pid int, tex
 		}
 		g.cpu += float64(u.ticks-min(before.ticks, u.ticks)) / userHZ / elapsed
 	}
-}
-
-// top are those that use most: n by processor and n by memory.
-func top(groups map[string]*group, n int) []*group {
-	all := make([]*group, 0, len(groups))
-	for _, g := range groups {
-		all = append(all, g)
-	}
-	if n <= 0 {
-		n = 10
-	}
-	slices.SortFunc(all, func(a, b *group) int { return strings.Compare(a.name, b.name) })
-	out := map[*group]bool{}
-	for _, by := range []func(*group) float64{func(g *group) float64 { return g.cpu }, func(g *group) float64 { return g.memory }} {
-		slices.SortStableFunc(all, func(a, b *group) int {
-			switch {
-			case by(a) > by(b):
-				return -1
-			case by(a) < by(b):
-				return 1
-			}
-			return 0
-		})
-		for _, g := range all[:min(n, len(all))] {
-			if by(g) > 0 {
-				out[g] = true
-			}
-		}
-	}
-	return slices.DeleteFunc(all, func(g *group) bool { return !out[g] })
 }
 
 func digits(name string) (n int, ok bool) {
