@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -130,6 +131,11 @@ func faultsError(data []byte, faults []fault) error {
 	}
 	e.Safe = strings.Join(lines, "\n")
 	return e
+}
+
+// sortFaults puts faults in the order of the text, as far as paths tell.
+func sortFaults(list []fault) {
+	slices.SortFunc(list, func(a, b fault) int { return natural(a.path, b.path) })
 }
 
 // offsetOf finds where the value at a path begins in JSON text. The longest part of the path that is there counts, so
