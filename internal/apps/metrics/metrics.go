@@ -14,7 +14,6 @@ import (
 	"github.com/kept-dev/kept/internal/apps/metrics/intake"
 	"github.com/kept-dev/kept/internal/core/access"
 	"github.com/kept-dev/kept/internal/core/alert"
-	"github.com/kept-dev/kept/internal/core/dashboard"
 	"github.com/kept-dev/kept/internal/core/query"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/bus"
@@ -97,9 +96,3 @@ func (m *Module) ingestRoutes() []httpx.Route {
 	otlp.Fail = intake.FailOTLP
 	return []httpx.Route{in("/prometheus/api/v1/write", m.intake.RemoteWrite), otlp}
 }
-
-// RulePacks are the rules that the app brings.
-func (m *Module) RulePacks() []alert.RulePack { return nil }
-
-// Dashboards are the dashboards that the app brings.
-func (m *Module) Dashboards() []dashboard.File { return nil }
