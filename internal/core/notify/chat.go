@@ -139,7 +139,7 @@ func (it item) teamsBlocks(msg *message) []cardBlock {
 		state = "resolved"
 	}
 	out := []cardBlock{{Type: "TextBlock", Text: "**" + markdown.esc(it.Name) + "** (" + markdown.esc(state) + ")", Wrap: true, Separator: true}}
-	for _, text := range []string{it.Summary, it.Description} {
+	for _, text := range append([]string{it.Summary, it.Description}, it.Why...) {
 		if text != "" {
 			out = append(out, cardBlock{Type: "TextBlock", Text: markdown.esc(text), Wrap: true})
 		}

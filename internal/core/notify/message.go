@@ -44,6 +44,7 @@ type item struct {
 	Severity     string
 	Summary      string
 	Description  string
+	Why          []string // facts that explain it
 	Value        string
 	Acked        string
 	Labels       []pair // that tell it from the others; of a single one all
@@ -146,6 +147,11 @@ func (m *Module) itemOf(ctx context.Context, ws kernel.WorkspaceID, now time.Tim
 	}
 	if it.Name == "" {
 		it.Name = "Alert"
+	}
+	for line := range strings.SplitSeq(string(a.Annotations[AnnotationWhy]), "\n") {
+		if line = clean(line, 200); line != "" && len(it.Why) < 8 && !it.Resolved {
+			it.Why = append(it.Why, line)
+		}
 	}
 	if it.Resolved {
 		it.Until = a.EndsAt.UTC()

@@ -96,7 +96,11 @@ func (m *Module) UseLinks(f func(ctx context.Context, ws kernel.WorkspaceID, a *
 	m.links = f
 }
 
-func (m *Module) plainLinks(_ context.Context, ws kernel.WorkspaceID, _ *alert.Alert) Links {
+// plainLinks leads to the page that the alert names, if it is one of ours.
+func (m *Module) plainLinks(_ context.Context, ws kernel.WorkspaceID, a *alert.Alert) Links {
+	if home := m.url(ws, "/alerts"); strings.HasPrefix(a.GeneratorURL, home+"/") {
+		return Links{Page: a.GeneratorURL}
+	}
 	return Links{Page: m.url(ws, "/alerts")}
 }
 
@@ -106,8 +110,9 @@ func (m *Module) url(ws kernel.WorkspaceID, path string) string {
 
 // Annotations with these names say more about an alert than Prometheus has a place for.
 const (
-	AnnotationValue = "kept_value" // what was measured, as people write it: "93.2 %"
-	AnnotationAcked = "kept_acked" // who has acknowledged it; empty: nobody
+	AnnotationValue = "value"       // what was measured: "93.2 %"
+	AnnotationWhy   = "explanation" // what stood behind it at that moment, a line for each fact
+	AnnotationAcked = "acked_by"    // who has acknowledged it; empty: nobody
 )
 
 // Channels lists a workspace's channels by name.

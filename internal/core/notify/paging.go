@@ -213,7 +213,7 @@ func (msg *message) pushText(limit int) string {
 	short := *msg
 	short.Items = make([]item, len(msg.Items))
 	for i, it := range msg.Items {
-		it.Links, it.Description = Links{}, ""
+		it.Links, it.Description, it.Why = Links{}, "", nil
 		short.Items[i] = it
 	}
 	return firstOf(short.body(plain, limit), msg.Title)

@@ -126,6 +126,9 @@ func (msg *message) item(st style, it item) string {
 			lines = append(lines, st.esc(text))
 		}
 	}
+	for _, fact := range it.Why {
+		lines = append(lines, st.esc(fact))
+	}
 	if labels := it.labels(12); labels != "" {
 		lines = append(lines, st.esc(labels))
 	}
