@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/kept-dev/kept/internal/agent"
 )
@@ -30,6 +31,8 @@ func (runCmd) Run(ctx context.Context, s *settings, log *slog.Logger) error {
 		return err
 	}
 	log.Info("kept-agent runs", "version", version(), "server", s.Server+s.Write, "interval", conf.Interval, "buffer", conf.StateDir)
+	started := time.AfterFunc(conf.Interval*3/2, giveBack)
+	defer started.Stop()
 	return a.Run(ctx)
 }
 
