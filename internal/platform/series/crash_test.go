@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
 
 	"github.com/kept-dev/kept/internal/kernel"
@@ -96,8 +97,8 @@ func TestKilled(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "series")
 	next, random := 0, rand.New(rand.NewPCG(1, 2))
-	for life := range 6 {
-		next = killAfter(t, dir, next, 30+random.IntN(60), time.Duration(random.IntN(15))*time.Millisecond)
+	for life := range 4 {
+		next = killAfter(t, dir, next, 40+random.IntN(20), time.Duration(random.IntN(15))*time.Millisecond)
 		var want []seriestest.Sample
 		for n := range next {
 			want = append(want, crashBatch(n)...)
@@ -192,12 +193,12 @@ func TestRefillSurvivesACheckpoint(t *testing.T) {
 	ls := labels.FromStrings("__name__", "m")
 	all := []seriestest.Sample{{Labels: ls, At: at(100), Value: 1}, {Labels: ls, At: at(250), Value: 2}, {Labels: ls, At: at(300), Value: 3}}
 	s := crashing(t, cfg)
-	add(t, s, ws, all[0])
+	add(t, s.For(ws), all[0])
 	cutHead(t, s, ws, at(100))
-	add(t, s, ws, all[2])
-	add(t, s, ws, all[1])
+	add(t, s.For(ws), all[2])
+	add(t, s.For(ws), all[1])
 	for i := range 32 {
-		add(t, s, ws, seriestest.Sample{Labels: labels.FromStrings("__name__", "pad", "n", strconv.Itoa(i), "pad", padding(i)), At: at(300)})
+		add(t, s.For(ws), seriestest.Sample{Labels: labels.FromStrings("__name__", "pad", "n", strconv.Itoa(i), "pad", padding(i)), At: at(300)})
 	}
 	s = again(t, s, &cfg)
 	cutHead(t, s, ws, at(300))
@@ -215,12 +216,12 @@ func TestRefillSurvivesAForgottenSeries(t *testing.T) {
 	ls := labels.FromStrings("__name__", "m")
 	all := []seriestest.Sample{{Labels: ls, At: at(100)}, {Labels: ls, At: at(300)}}
 	s := crashing(t, cfg)
-	add(t, s, ws, all[0])
+	add(t, s.For(ws), all[0])
 	cutHead(t, s, ws, at(100))
-	add(t, s, ws, all[1])
+	add(t, s.For(ws), all[1])
 	for i := range 65 {
 		x := seriestest.Sample{Labels: ls, At: at(250).Add(time.Duration(i) * time.Millisecond), Value: float64(i)}
-		add(t, s, ws, x)
+		add(t, s.For(ws), x)
 		all = append(all, x)
 		if i == 33 {
 			s = again(t, s, &cfg)
@@ -228,7 +229,7 @@ func TestRefillSurvivesAForgottenSeries(t *testing.T) {
 	}
 	for _, m := range []int{400, 500, 650} {
 		x := seriestest.Sample{Labels: ls, At: at(m)}
-		add(t, s, ws, x)
+		add(t, s.For(ws), x)
 		all = append(all, x)
 	}
 	db, release := s.Use(t, ws)
@@ -240,9 +241,9 @@ func TestRefillSurvivesAForgottenSeries(t *testing.T) {
 	}
 }
 
-func add(t *testing.T, s series.Store, ws kernel.WorkspaceID, all ...seriestest.Sample) {
+func add(t *testing.T, s storage.AppendableV2, all ...seriestest.Sample) {
 	t.Helper()
-	if err := seriestest.Append(t.Context(), s.For(ws), all...); err != nil {
+	if err := seriestest.Append(t.Context(), s, all...); err != nil {
 		t.Fatal(err)
 	}
 }

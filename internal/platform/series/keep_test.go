@@ -32,12 +32,12 @@ func TestSeriesLimit(t *testing.T) {
 	dir, at, ws := filepath.Join(t.TempDir(), "series"), seriestest.Base(), seriestest.NewWorkspace()
 	cfg := series.Config{Dir: dir, MaxSeries: func(context.Context, kernel.WorkspaceID) (int64, error) { return limit.Load(), nil }}
 	s := open(t, cfg)
-	add(t, s, ws, sample("a", at, 1), sample("b", at, 1))
+	add(t, s.For(ws), sample("a", at, 1), sample("b", at, 1))
 	err := seriestest.Append(t.Context(), s.For(ws), sample("c", at, 1))
 	if !errors.Is(err, series.ErrSeriesLimit) || !errors.Is(err, storage.ErrOutOfBounds) {
 		t.Fatalf("one too many: %v", err)
 	}
-	add(t, s, ws, sample("a", at.Add(time.Second), 2)) // a known one goes on
+	add(t, s.For(ws), sample("a", at.Add(time.Second), 2)) // a known one goes on
 	if errors.Is(storage.ErrOutOfBounds, series.ErrSeriesLimit) {
 		t.Error("every sample out of bounds is taken for one beyond the limit")
 	}
@@ -47,7 +47,7 @@ func TestSeriesLimit(t *testing.T) {
 	t.Run("a larger plan", func(t *testing.T) {
 		limit.Store(3)
 		s.RefreshLimits()
-		add(t, s, ws, sample("c", at, 1))
+		add(t, s.For(ws), sample("c", at, 1))
 	})
 	t.Run("a smaller plan does not refuse what is there, not even after a restart", func(t *testing.T) {
 		limit.Store(1)
@@ -55,7 +55,7 @@ func TestSeriesLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := open(t, cfg)
-		add(t, s, ws, sample("b", at.Add(time.Second), 2))
+		add(t, s.For(ws), sample("b", at.Add(time.Second), 2))
 		if st, err := s.Stats(t.Context(), ws, 5); err != nil || st.Series != 3 {
 			t.Errorf("Stats %+v, %v", st, err)
 		}
@@ -71,8 +71,8 @@ func TestIdleDatabasesAreClosed(t *testing.T) {
 	clock := func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
 	s := open(t, series.Config{Clock: clock, IdleClose: time.Hour})
 	at, a, b := seriestest.Base(), seriestest.NewWorkspace(), seriestest.NewWorkspace()
-	add(t, s, a, sample("m", at, 1))
-	add(t, s, b, sample("m", at, 1))
+	add(t, s.For(a), sample("m", at, 1))
+	add(t, s.For(b), sample("m", at, 1))
 	q, err := s.For(b).Querier(0, time.Now().UnixMilli())
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func TestEraseWaitsForUsersAndRefusesNewOnes(t *testing.T) {
 	t.Parallel()
 	s := open(t, series.Config{})
 	at, ws := seriestest.Base(), seriestest.NewWorkspace()
-	add(t, s, ws, sample("m", at, 1))
+	add(t, s.For(ws), sample("m", at, 1))
 	q, err := s.For(ws).Querier(0, time.Now().UnixMilli())
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +152,7 @@ func TestEraseWaitsForUsersAndRefusesNewOnes(t *testing.T) {
 	if err := s.Erase(impatient, ws); !errors.Is(err, context.Canceled) {
 		t.Errorf("Erase beside a reader, given up: %v", err)
 	}
-	add(t, s, ws, sample("m", at.Add(time.Second), 1)) // giving up leaves all as it was
+	add(t, s.For(ws), sample("m", at.Add(time.Second), 1)) // giving up leaves all as it was
 	done := make(chan error, 1)
 	go func() { done <- s.Erase(t.Context(), ws) }()
 	for err = nil; !errors.Is(err, series.ErrErasing); {
@@ -180,8 +180,8 @@ func TestEraseLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	dir, at, ws, other := filepath.Join(t.TempDir(), "series"), seriestest.Base(), seriestest.NewWorkspace(), seriestest.NewWorkspace()
 	s := open(t, series.Config{Dir: dir})
-	add(t, s, ws, sample("needle", at, 1))
-	add(t, s, other, sample("hay", at, 1))
+	add(t, s.For(ws), sample("needle", at, 1))
+	add(t, s.For(other), sample("hay", at, 1))
 	if err := s.Erase(t.Context(), ws); err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestEraseLeavesNoTrace(t *testing.T) {
 		if err := s.Erase(t.Context(), ws); err != nil {
 			t.Fatal(err)
 		}
-		add(t, s, ws, sample("m", at, 1))
+		add(t, s.For(ws), sample("m", at, 1))
 	})
 }
 
@@ -256,12 +256,10 @@ func TestSweep(t *testing.T) {
 	week := func(context.Context, kernel.WorkspaceID) (time.Duration, error) { return 7 * day, nil }
 	from := time.Now().Truncate(day).Add(-20 * day)
 	fill := func(t *testing.T, s *series.TSDB, ws kernel.WorkspaceID, days int) (all []seriestest.Sample) {
-		for h := range days * 24 {
-			all = append(all, sample("m", from.Add(time.Duration(h)*time.Hour), float64(h)))
+		for n := range days * 4 {
+			all = append(all, sample("m", from.Add(time.Duration(n)*6*time.Hour), float64(n)))
 		}
-		for day := range slices.Chunk(all, 24) {
-			add(t, s, ws, day...)
-		}
+		add(t, s.For(ws), all...)
 		db, release := s.Use(t, ws)
 		defer release()
 		if err := db.Compact(t.Context()); err != nil {
@@ -290,7 +288,7 @@ func TestSweep(t *testing.T) {
 			t.Errorf("Oldest %s, %v; want within a block before %s", at, err, before)
 		}
 		got := left(t, s, ws)
-		if want := seriestest.Lines(all[len(all)-len(got):]...); len(got) < 4*24 || strings.Join(got, "\n") != strings.Join(want, "\n") {
+		if want := seriestest.Lines(all[len(all)-len(got):]...); len(got) < 4*4 || strings.Join(got, "\n") != strings.Join(want, "\n") {
 			t.Errorf("%d samples left, not the last of them all", len(got))
 		}
 	})
@@ -299,7 +297,7 @@ func TestSweep(t *testing.T) {
 		t.Parallel()
 		s, ws := open(t, series.Small(series.Config{MaxAge: week, IdleClose: time.Nanosecond})), seriestest.NewWorkspace()
 		fill(t, s, ws, 2)
-		add(t, s, ws, sample("late", from.Add(2*day-5*time.Hour), 1)) // out of order, in memory
+		add(t, s.For(ws), sample("late", from.Add(2*day-7*time.Hour), 1)) // out of order, in memory
 		s.CloseIdle()
 		if _, err := s.Sweep(t.Context(), ws, from.Add(10*day)); err != nil {
 			t.Fatal(err)
@@ -311,7 +309,7 @@ func TestSweep(t *testing.T) {
 		if at, err := s.Oldest(t.Context(), ws); err != nil || !at.IsZero() {
 			t.Errorf("Oldest %s, %v", at, err)
 		}
-		add(t, s, ws, sample("m", time.Now(), 1)) // it comes back
+		add(t, s.For(ws), sample("m", time.Now(), 1)) // it comes back
 		if got := left(t, s, ws); len(got) != 1 {
 			t.Errorf("%d samples after it came back", len(got))
 		}
@@ -356,7 +354,7 @@ func TestOneProcessOpensADatabase(t *testing.T) {
 	t.Parallel()
 	dir, at, ws := filepath.Join(t.TempDir(), "series"), seriestest.Base(), seriestest.NewWorkspace()
 	first := open(t, series.Config{Dir: dir})
-	add(t, first, ws, sample("m", at, 1))
+	add(t, first.For(ws), sample("m", at, 1))
 	second := open(t, series.Config{Dir: dir})
 	if err := seriestest.Append(t.Context(), second.For(ws), sample("m", at, 2)); err == nil {
 		t.Error("a database was opened twice")
@@ -364,7 +362,7 @@ func TestOneProcessOpensADatabase(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	add(t, second, ws, sample("m", at.Add(time.Second), 2))
+	add(t, second.For(ws), sample("m", at.Add(time.Second), 2))
 }
 
 func TestCloseWaitsForUsersForAWhile(t *testing.T) {

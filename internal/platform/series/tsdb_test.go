@@ -26,8 +26,8 @@ func open(t testing.TB, cfg series.Config) *series.TSDB {
 
 func TestTSDB(t *testing.T) {
 	t.Parallel()
-	seriestest.Run(t, func(t *testing.T) func() series.Store {
+	seriestest.Run(t, seriestest.Tester{Start: func(t *testing.T) func() series.Store {
 		dir := filepath.Join(t.TempDir(), "series")
 		return func() series.Store { return open(t, series.Config{Dir: dir}) }
-	})
+	}})
 }
