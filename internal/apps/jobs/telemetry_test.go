@@ -2,13 +2,19 @@ package jobs
 
 import (
 	"fmt"
+	"log/slog"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
 
+	"github.com/kept-dev/kept/internal/core/dashboard"
 	"github.com/kept-dev/kept/internal/core/query"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db/dbtest"
@@ -155,5 +161,73 @@ func TestSeriesSurviveRetention(t *testing.T) {
 		query.Span{From: a.now.Add(-5 * time.Hour), To: a.now, Step: time.Minute})
 	if err != nil || len(res.Value.(promql.Matrix)) != 0 {
 		t.Errorf("%v, %v", res.Value, err)
+	}
+}
+
+// TestDashboardShowsJobs asks every panel of the dashboard that the app brings.
+func TestDashboardShowsJobs(t *testing.T) {
+	t.Parallel()
+	s := serve(t, dbtest.Open(t, dbtest.SQLite(t)))
+	a := newAsker(t, s)
+	var events []string
+	for i := range 60 {
+		end := []string{"completed", "completed", "failed"}[i%3]
+		events = append(events, run(a.now, "mail", fmt.Sprint("m", i), time.Duration(i+1)*15*time.Second, 100, 3000, end))
+	}
+	s.post(t, `{"events":[`+strings.Join(append(events, run(a.now, "slow", "w1", 40*time.Minute, -1, 0, "")), ",")+`]}`)
+	fill := strings.NewReplacer("$queue", ".*", "$env", ".*", "$__rate_interval", "10m", "$__range", "1h")
+	for _, f := range s.Dashboards() {
+		d, err := dashboard.Decode(f.JSON)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range d.Rows {
+			for _, p := range row.Panels {
+				res, err := a.Instant(t.Context(), testWS, fill.Replace(p.Targets[0].Expr), a.now)
+				if v, ok := res.Value.(promql.Vector); err != nil || !ok || len(v) == 0 {
+					t.Errorf("%s: %v, %v", p.ID, res.Value, err)
+				}
+			}
+		}
+	}
+}
+
+// TestRulesOfJobs looks for what each rule is for in an hour in which it happened, and in one in which it did not.
+func TestRulesOfJobs(t *testing.T) {
+	t.Parallel()
+	s := serve(t, dbtest.Open(t, dbtest.SQLite(t)))
+	a := newAsker(t, s)
+	var events []string
+	add := func(queue string, n int, ago, apart time.Duration, wait, took int64, end func(i int) string) {
+		for i := range n {
+			events = append(events, run(a.now, queue, fmt.Sprint(queue, ago, i), ago+time.Duration(i)*apart, wait, took, end(i)))
+		}
+	}
+	completed, nothing := func(int) string { return "completed" }, func(int) string { return "" }
+	add("fine", 300, time.Minute, time.Minute, 100, 500, completed)
+	add("fine", 1500, 20*time.Hour, 30*time.Second, 100, 500, completed)
+	add("failing", 40, time.Minute, 20*time.Second, 100, 500, func(i int) string { return []string{"failed", "completed", "completed"}[i%3] })
+	add("stuck", 1, 20*time.Minute, time.Minute, -1, 0, nothing)
+	add("growing", 150, time.Second, 5*time.Second, -1, 0, nothing)
+	add("slow", 60, time.Minute, 12*time.Second, 100, 4000, completed)
+	add("slow", 1500, 20*time.Hour, 30*time.Second, 100, 500, completed)
+	add("stopped", 1500, 20*time.Hour, 30*time.Second, 100, 500, completed)
+	for part := range slices.Chunk(events, 400) {
+		s.post(t, `{"events":[`+strings.Join(part, ",")+`]}`)
+	}
+	want := map[string]string{"JobsFailing": "failing", "JobsNotStarted": "stuck", "JobsBacklogGrows": "growing", "JobsSlow": "slow", "JobsStopped": "stopped"}
+	groups, errs := rulefmt.Parse(s.RulePacks()[0].YAML, false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+	if len(errs) > 0 || len(groups.Groups[0].Rules) != len(want) {
+		t.Fatal(errs)
+	}
+	for _, r := range groups.Groups[0].Rules {
+		res, err := a.Instant(t.Context(), testWS, r.Expr, a.now)
+		if err != nil {
+			t.Fatal(r.Alert, err)
+		}
+		v := res.Value.(promql.Vector)
+		if len(v) != 1 || v[0].Metric.Get("queue") != want[r.Alert] {
+			t.Errorf("%s: %v", r.Alert, v)
+		}
 	}
 }
