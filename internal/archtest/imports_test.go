@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -33,6 +34,12 @@ var layers = []layer{
 	{"internal/app", []string{"internal/bench", "cmd", "tools"}, nil, "commands start the app, not the other way round"},
 	{"internal/bench", []string{"internal/apps", "internal/demo", "cmd", "tools"}, nil,
 		"the benchmark starts a whole server and measures it from outside"},
+	{"internal/agent", []string{"internal/kernel", "internal/ui", "internal/platform", "internal/core", "internal/apps", "internal/app", "internal/demo", "internal/bench", "sdk", "cmd", "tools"},
+		[]string{"github.com/klauspost/compress/s2", "github.com/shirou/gopsutil/v4", "golang.org/x/sys"},
+		"the agent runs on every host: it is small because it links nothing of the server"},
+	{"cmd/kept-agent", []string{"internal/kernel", "internal/ui", "internal/platform", "internal/core", "internal/apps", "internal/app", "internal/demo", "internal/bench", "sdk", "tools"},
+		[]string{"github.com/alecthomas/kong", "golang.org/x/sys"},
+		"the agent runs on every host: it is small because it links nothing of the server"},
 	{"wire", []string{"internal", "sdk", "cmd", "tools"}, none,
 		"wire formats are used by servers, agents and SDKs; anyone may link them at no cost"},
 	{"sdk/go", []string{"internal", "cmd", "tools"}, []string{"github.com/riverqueue/river"},
@@ -205,6 +212,38 @@ func TestProductDoesNotLinkTests(t *testing.T) {
 	}
 }
 
+// agentLinks are the modules that kept-agent consists of on Linux, besides ours.
+var agentLinks = []string{"github.com/alecthomas/kong", "github.com/klauspost/compress", "golang.org/x/sys"}
+
+// TestAgentStaysSmall looks at all that ends up in the agent, which has promised to be small.
+func TestAgentStaysSmall(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "./cmd/kept-agent")
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		imported := strings.TrimPrefix(strings.TrimSpace(line), module)
+		if imported == "" || within(imported, "wire") || within(imported, "internal/agent") || imported == "cmd/kept-agent" {
+			continue
+		}
+		i := slices.IndexFunc(agentLinks, func(m string) bool { return within(imported, m) })
+		if i < 0 {
+			t.Errorf("kept-agent links %s: it runs on every host and stays small", imported)
+			continue
+		}
+		linked[agentLinks[i]] = true
+	}
+	for _, m := range agentLinks {
+		if !linked[m] {
+			t.Errorf("kept-agent does not link %s any more: take it out", m)
+		}
+	}
+}
+
 func TestPackagesAreDocumented(t *testing.T) {
 	t.Parallel()
 	for _, p := range ours(t) {
@@ -245,6 +284,11 @@ func TestMisplacedImportsAreFound(t *testing.T) {
 		{"sdk/go/keptriver", "github.com/x/y", true},
 		{"sdk/go", "wire/redact", false},
 		{"sdk/go", "internal/kernel", true},
+		{"internal/agent/host", "golang.org/x/sys/unix", false},
+		{"internal/agent", "github.com/prometheus/prometheus/prompb", true},
+		{"internal/agent", "internal/platform/db", true},
+		{"internal/app", "internal/agent", false},
+		{"cmd/kept-agent", "internal/app", true},
 		{"tools/check", "internal/testkit/external", false},
 	} {
 		problems := misplaced(pkg{ImportPath: c.from, Imports: []string{c.to}})

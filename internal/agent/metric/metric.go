@@ -23,9 +23,10 @@ type Series struct {
 	Desc   *Desc
 	Labels []string // pairs sorted by name, with __name__ and the common labels
 
-	own  []string // pairs as they were added
-	seen uint64   // the round that had it last
-	next *Series  // another one with the same hash
+	own    []string // pairs as they were added
+	seen   uint64   // the round that had it last
+	before uint64   // the round that had it before that; 0 for none
+	next   *Series  // another one with the same hash
 }
 
 // Exemplar is an example of what a sample counted. Labels are pairs.
@@ -79,17 +80,17 @@ func (s *Set) AddWith(d *Desc, value float64, e *Exemplar, labels ...string) {
 	if one == nil || one.seen == s.round {
 		return
 	}
-	one.seen = s.round
+	one.before, one.seen = one.seen, s.round
 	s.points = append(s.points, Point{Series: one, Value: value, Exemplar: e})
 }
 
 // Over is how many values of the round found no place because of the limit.
 func (s *Set) Over() int { return s.over }
 
-// Discard takes back what the round has so far.
+// Discard takes back what the round has so far, as if it had not been added.
 func (s *Set) Discard() {
 	for _, p := range s.points {
-		p.Series.seen = s.round - 1
+		p.Series.seen = p.Series.before
 	}
 	clear(s.points)
 	s.points = s.points[:0]
@@ -100,10 +101,13 @@ func (s *Set) Discard() {
 func (s *Set) End() []Point {
 	for hash, one := range s.series {
 		for ; one != nil; one = one.next {
-			if one.seen < s.round {
-				s.points = append(s.points, Point{Series: one, Value: remotewrite.Stale()})
-				s.remove(hash, one)
+			if one.seen == s.round {
+				continue
 			}
+			if one.seen > 0 { // else it was only in what was discarded
+				s.points = append(s.points, Point{Series: one, Value: remotewrite.Stale()})
+			}
+			s.remove(hash, one)
 		}
 	}
 	return s.points
