@@ -78,6 +78,9 @@ func TestInChromium(t *testing.T) {
 		"other pages":                          testOtherPages,
 		"parts that fail leave the page alone": testPartsThatFailLeaveThePageAlone,
 		"nothing is compiled":                  testNothingIsCompiled,
+		"charts answer":                        testChartsAnswer,
+		"charts fetch":                         testChartsFetch,
+		"range":                                testRange,
 		"promql editor":                        testPromQLEditor,
 	} {
 		t.Run(name, func(t *testing.T) {

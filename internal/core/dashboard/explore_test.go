@@ -251,7 +251,7 @@ func TestExploreInChromium(t *testing.T) {
 	page.Wait(t, `document.querySelector("#e-B").shadowRoot.querySelector(".cm-tooltip-autocomplete li")?.textContent.startsWith("node_network_receive_bytes_total")`)
 	page.Press(t, kb.Escape)
 	page.Run(t, `document.querySelector("#e-B").value = "sum(up"`)
-	page.Press(t, kb.Enter)
+	page.Run(t, `document.querySelector("#e-B").shadowRoot.querySelector(".cm-content").dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", keyCode: 13, bubbles: true, cancelable: true}))`)
 	page.Wait(t, `new URLSearchParams(location.search).getAll("expr")[1] === "sum(up" && document.querySelector("#e-B").dataset.error`)
 	if got := uitest.Eval[string](t, page, `document.querySelector("#e-A").shadowRoot.querySelector(".cm-content").textContent`); got != "rate(node_network_receive_bytes_total[5m])" {
 		t.Errorf("the other editor has %q", got)
