@@ -195,17 +195,10 @@ func (in *Intake) storeOTLP(ctx context.Context, ws kernel.WorkspaceID, req pmet
 	if err != nil {
 		return nil, err
 	}
-	to := &otlpAppender{batch: b}
-	_, err = prometheusremotewrite.NewPrometheusConverter(to).FromMetrics(ctx, req.Metrics(), prometheusremotewrite.Settings{
-		AddMetricSuffixes: true, AllowDeltaTemporality: true, LookbackDelta: lookback,
-		PromoteResourceAttributes:       prometheusremotewrite.NewPromoteResourceAttributes(config.OTLPConfig{PromoteResourceAttributes: promoted}),
-		LabelNameUnderscoreSanitization: true,
-	})
-	if fatal := errors.Join(to.fatal, ctx.Err()); fatal != nil {
+	if fatal, err := b.translate(ctx, req); fatal != nil {
 		b.undo()
 		return nil, fatal
-	}
-	if err != nil { // of metrics that cannot be translated; the others were
+	} else if err != nil { // of metrics that cannot be translated; the others were
 		b.refuse(max(1, b.Refused)-b.Refused, clip(err.Error()))
 	}
 	if err := b.end(); err != nil {
@@ -214,6 +207,17 @@ func (in *Intake) storeOTLP(ctx context.Context, ws kernel.WorkspaceID, req pmet
 	in.quotas.take(ws, b.Samples+b.Histograms+b.Refused)
 	in.count("otlp", b.Counts)
 	return b, nil
+}
+
+// translate writes what a request carries to the batch. fatal ends the request; err is about some of its metrics.
+func (b *batch) translate(ctx context.Context, req pmetricotlp.ExportRequest) (fatal, err error) {
+	to := &otlpAppender{batch: b}
+	_, err = prometheusremotewrite.NewPrometheusConverter(to).FromMetrics(ctx, req.Metrics(), prometheusremotewrite.Settings{
+		AddMetricSuffixes: true, AllowDeltaTemporality: true, LookbackDelta: lookback,
+		PromoteResourceAttributes:       prometheusremotewrite.NewPromoteResourceAttributes(config.OTLPConfig{PromoteResourceAttributes: promoted}),
+		LabelNameUnderscoreSanitization: true,
+	})
+	return errors.Join(to.fatal, ctx.Err()), err
 }
 
 // otlpAppender is what the translation writes to.

@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/prometheus/model/metadata"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 	"github.com/prometheus/prometheus/storage"
+
+	"github.com/kept-dev/kept/internal/kernel"
 )
 
 // maxSymbols is how many strings one request may have.
@@ -37,7 +39,7 @@ func symbols2(message []byte) (out []string, err error) {
 	for f.next() {
 		if f.is(4, kindBytes) {
 			if len(out) == maxSymbols {
-				return nil, fmt.Errorf("there are more than %d symbols", maxSymbols)
+				return nil, kernel.Errorf(kernel.TooLarge, "The request has more than %d symbols. Send smaller ones.", maxSymbols)
 			}
 			out = append(out, text(f.data))
 		}
