@@ -10,7 +10,7 @@ import (
 
 func discordKind() kind {
 	return kind{
-		Key: "discord", Title: "Discord", Icon: "flow", About: "A webhook of a Discord channel.",
+		Key: "discord", Title: "Discord", About: "A webhook of a Discord channel.",
 		Docs:   "https://support.discord.com/hc/en-us/articles/228383668-Intro-to-Webhooks",
 		Steps:  []string{"Open the channel's settings in Discord, then “Integrations”, “Webhooks”.", "Make a webhook and copy its address."},
 		Fields: []field{secretURL("url", "Webhook address", "It begins with https://discord.com/api/webhooks/.")},
@@ -52,7 +52,7 @@ func sendDiscord(ctx context.Context, s *shot) error {
 
 func teamsKind() kind {
 	return kind{
-		Key: "teams", Title: "Microsoft Teams", Icon: "flow", About: "A workflow that posts adaptive cards to a channel or chat.",
+		Key: "teams", Title: "Microsoft Teams", About: "A workflow that posts adaptive cards to a channel or chat.",
 		Docs: "https://support.microsoft.com/en-us/office/create-incoming-webhooks-with-workflows-for-microsoft-teams-8ae491c7-0394-4861-ba59-055e33f75498",
 		Steps: []string{"In Teams open the channel's menu, “Workflows”, and choose “Send webhook alerts to a channel”.",
 			"Name it, choose the channel, and copy the address at the end. Connectors of the old kind have been switched off."},
@@ -168,7 +168,7 @@ func sendTeams(ctx context.Context, s *shot) error {
 
 func mattermostKind() kind {
 	return kind{
-		Key: "mattermost", Title: "Mattermost", Icon: "flow", About: "An incoming webhook of a Mattermost server.",
+		Key: "mattermost", Title: "Mattermost", About: "An incoming webhook of a Mattermost server.",
 		Docs:  "https://developers.mattermost.com/integrate/webhooks/incoming/",
 		Steps: []string{"In Mattermost open “Integrations”, “Incoming Webhooks”, and add one for your channel.", "Copy its address."},
 		Fields: []field{

@@ -40,14 +40,14 @@ func emailKind() kind {
 	addresses := text("addresses", "Addresses", "One on each line. Members of the workspace get mail at once; anybody else gets a link first, and confirms it.", "")
 	addresses.Kind, addresses.Rows, addresses.Check = "textarea", 4, checkAddresses
 	return kind{
-		Key: "email", Title: "E-mail", Icon: "mail", About: "One mail for each group of alerts; what belongs together stands in one thread.",
+		Key: "email", Title: "E-mail", About: "One mail for each group of alerts; what belongs together stands in one thread.",
 		Steps:  []string{"Enter the addresses. Everybody can refuse these mails with one click, and a mailbox that does not exist is left alone."},
 		Fields: []field{addresses}, send: sendEmail,
 	}
 }
 
 func ownersKind() kind {
-	return kind{Key: kindOwners, Title: "E-mail to owners and admins", Icon: "mail", About: "Whoever owns or manages the workspace at that time.", send: sendOwners}
+	return kind{Key: kindOwners, Title: "E-mail to owners and admins", About: "Whoever owns or manages the workspace at that time.", send: sendOwners}
 }
 
 // MailTypes are the mails that the module sends.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"slices"
+	"strconv"
 
 	"github.com/kept-dev/kept/internal/ui"
 )
@@ -13,7 +14,6 @@ type kind struct {
 	Key    string // "slack-bot"
 	Title  string // "Slack (bot)"
 	About  string // one sentence
-	Icon   string
 	Docs   string // the provider's own page about it
 	Steps  []string
 	Fields []field
@@ -43,6 +43,15 @@ func (k kind) field(name string) (field, bool) {
 		return field{}, false
 	}
 	return k.Fields[i], true
+}
+
+// Numbered are the steps with their numbers.
+func (k kind) Numbered() []string {
+	out := make([]string, len(k.Steps))
+	for i, step := range k.Steps {
+		out[i] = strconv.Itoa(i+1) + ". " + step
+	}
+	return out
 }
 
 // kinds are all sorts of channels, as the page offers them.

@@ -15,7 +15,7 @@ func matrixKind() kind {
 	server := text("server", "Homeserver", "Where the account lives.", "https://matrix.example.org")
 	server.URL = true
 	return kind{
-		Key: "matrix", Title: "Matrix", Icon: "flow", About: "A message to a Matrix room, with a thread for each group of alerts.",
+		Key: "matrix", Title: "Matrix", About: "A message to a Matrix room, with a thread for each group of alerts.",
 		Docs: "https://spec.matrix.org/latest/client-server-api/",
 		Steps: []string{"Make an account for the bot and join the room with it; the room must not be encrypted.",
 			"Copy its access token (in Element: Settings, Help & About) and the room's internal ID (Room settings, Advanced)."},

@@ -12,7 +12,7 @@ import (
 
 func pagerdutyKind() kind {
 	return kind{
-		Key: "pagerduty", Title: "PagerDuty", Icon: "bell", About: "One incident for each group of alerts: triggered, acknowledged and resolved.",
+		Key: "pagerduty", Title: "PagerDuty", About: "One incident for each group of alerts: triggered, acknowledged and resolved.",
 		Docs:  "https://developer.pagerduty.com/docs/events-api-v2/overview/",
 		Steps: []string{"In PagerDuty open the service, “Integrations”, and add “Events API V2”.", "Copy its integration key."},
 		Fields: []field{
@@ -89,7 +89,7 @@ func (s *shot) headline() string {
 
 func opsgenieKind() kind {
 	return kind{
-		Key: "opsgenie", Title: "Opsgenie", Icon: "bell", About: "One alert for each group: opened, acknowledged and closed.",
+		Key: "opsgenie", Title: "Opsgenie", About: "One alert for each group: opened, acknowledged and closed.",
 		Docs:  "https://docs.opsgenie.com/docs/api-integration",
 		Steps: []string{"In Opsgenie open your team, “Integrations”, and add “API”.", "Give it the rights to create and update, and copy its key."},
 		Fields: []field{
@@ -150,7 +150,7 @@ func (s *shot) opsgenieAlert() opsgenieAlert {
 
 func pushoverKind() kind {
 	return kind{
-		Key: "pushover", Title: "Pushover", Icon: "bell", About: "To the Pushover app on phones.",
+		Key: "pushover", Title: "Pushover", About: "To the Pushover app on phones.",
 		Docs:  "https://pushover.net/api",
 		Steps: []string{"At pushover.net copy your user key, or a group's key.", "Make an application there and copy its API token."},
 		Fields: []field{
@@ -223,7 +223,7 @@ func ntfyKind() kind {
 	server := text("server", "Server", "ntfy.sh, or your own.", "https://ntfy.sh")
 	server.Value, server.URL = "https://ntfy.sh", true
 	return kind{
-		Key: "ntfy", Title: "ntfy", Icon: "bell", About: "To phones and desktops through ntfy.sh or a server of yours.",
+		Key: "ntfy", Title: "ntfy", About: "To phones and desktops through ntfy.sh or a server of yours.",
 		Docs:  "https://docs.ntfy.sh/publish/",
 		Steps: []string{"Think of a topic that nobody guesses (on ntfy.sh whoever knows it can read along), and subscribe to it in the app.", "For a protected topic make an access token."},
 		Fields: []field{

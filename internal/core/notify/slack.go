@@ -10,7 +10,7 @@ import (
 
 func slackKind() kind {
 	return kind{
-		Key: "slack", Title: "Slack", Icon: "flow", About: "An incoming webhook: messages to one Slack channel, without threads.",
+		Key: "slack", Title: "Slack", About: "An incoming webhook: messages to one Slack channel, without threads.",
 		Docs: "https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks/",
 		Steps: []string{"At api.slack.com/apps create an app from scratch, for your workspace.",
 			"Under “Incoming Webhooks” turn them on, add one to your channel, and copy its address."},
@@ -21,7 +21,7 @@ func slackKind() kind {
 
 func slackBotKind() kind {
 	return kind{
-		Key: "slack-bot", Title: "Slack (bot)", Icon: "flow", About: "A bot that opens a thread for each group of alerts, answers in it, and keeps its first message up to date.",
+		Key: "slack-bot", Title: "Slack (bot)", About: "A bot that opens a thread for each group of alerts, answers in it, and keeps its first message up to date.",
 		Docs: "https://docs.slack.dev/reference/methods/chat.postMessage",
 		Steps: []string{"At api.slack.com/apps create an app, and under “OAuth & Permissions” give the bot the scope chat:write.",
 			"Install it to your workspace and copy the bot token (xoxb-…).",

@@ -11,7 +11,7 @@ import (
 
 func telegramKind() kind {
 	return kind{
-		Key: "telegram", Title: "Telegram", Icon: "flow", About: "A bot that writes to a chat, group or channel; what follows answers its first message.",
+		Key: "telegram", Title: "Telegram", About: "A bot that writes to a chat, group or channel; what follows answers its first message.",
 		Docs: "https://core.telegram.org/bots/features#botfather",
 		Steps: []string{"Write /newbot to @BotFather, and copy the token that it gives you.", "Add the bot to the group or channel, or write to it yourself first.",
 			"Find the chat's ID: write something there, and open https://api.telegram.org/bot<token>/getUpdates."},

@@ -29,7 +29,7 @@ type channelRow struct {
 }
 
 type kindCard struct {
-	Title, About, Icon, Href string
+	Title, About, Href string
 }
 
 func (m *Module) channelsPage(w http.ResponseWriter, r *http.Request) error {
@@ -52,7 +52,7 @@ func (m *Module) channelsPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	if v.Manages {
 		for _, k := range kinds() {
-			v.Kinds = append(v.Kinds, kindCard{k.Title, k.About, k.Icon, channelsHref(ws) + "/new?kind=" + k.Key})
+			v.Kinds = append(v.Kinds, kindCard{k.Title, k.About, channelsHref(ws) + "/new?kind=" + k.Key})
 		}
 	}
 	return m.pages.Render(w, r, http.StatusOK, "channels", ui.Page{Title: "Channels", App: "alerts", Body: v, Toasts: toasts(r),
@@ -78,7 +78,7 @@ func (c Channel) where() string {
 		for _, a := range list {
 			names = append(names, a.Typed)
 		}
-		return clip(strings.Join(names, ", "), 80)
+		return clip(strings.Join(names, ", "), 60)
 	case kindOwners:
 		return "every owner and admin"
 	case "webpush":

@@ -27,7 +27,7 @@ const secretOverlap = 24 * time.Hour
 
 func webhookKind() kind {
 	return kind{
-		Key: "webhook", Title: "Webhook", Icon: "zap", About: "Signed JSON to an address of yours, in the shape that Alertmanager sends.",
+		Key: "webhook", Title: "Webhook", About: "Signed JSON to an address of yours, in the shape that Alertmanager sends.",
 		Steps: []string{
 			"Write a small HTTP endpoint, or take any that understands Alertmanager's webhook (version 4).",
 			"You get a secret once the channel is made: check the signature with it. The documentation has a verifier to copy.",

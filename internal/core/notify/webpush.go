@@ -32,7 +32,7 @@ import (
 
 func webpushKind() kind {
 	return kind{
-		Key: "webpush", Title: "Browser notifications", Icon: "bell", About: "To browsers of members on desks and phones, also when Kept is not open.",
+		Key: "webpush", Title: "Browser notifications", About: "To browsers of members on desks and phones, also when Kept is not open.",
 		Steps: []string{"Make the channel, then turn notifications on in each browser that shall get them: the button is on the channel's page.",
 			"On an iPhone add Kept to the home screen first. Kept must be reached by https."},
 		prepare: prepareWebpush, send: sendWebpush,

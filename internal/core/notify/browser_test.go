@@ -1,0 +1,101 @@
+package notify
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/kept-dev/kept/internal/core/access/accesstest"
+	"github.com/kept-dev/kept/internal/platform/db/dbtest"
+	"github.com/kept-dev/kept/internal/ui/uitest"
+)
+
+// TestChannelsInABrowser is the first day with channels in a real browser: look around, make one, mend a mistake, test it,
+// see what came of it, turn notifications on as far as a browser without a network gets, delete.
+func TestChannelsInABrowser(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dbtest.SQLite(t))
+	p := w.connect(t)
+	server := httptest.NewServer(w.Mux)
+	t.Cleanup(server.Close)
+	base := server.URL + "/w/" + string(w.ws)
+	page := uitest.Start(t).Open(t, server.URL+"/sign-in?next=/w/"+string(w.ws)+"/channels")
+	wait := func(text string) { t.Helper(); page.Wait(t, `document.body.textContent.includes(`+"`"+text+"`"+`)`) }
+	reach := func(name string) {
+		t.Helper()
+		page.FocusOrder(t, 80)
+		if missed := page.Unreached(t); len(missed) > 0 {
+			t.Errorf("%s: out of reach of the keyboard: %q", name, missed)
+		}
+	}
+	page.Fill(t, "#f-email", owner)
+	page.Fill(t, "#f-password", accesstest.Password)
+	page.Click(t, "form .form-end button")
+	wait("Set up a channel")
+	page.Look(t, "channels-empty")
+	reach("channels")
+
+	page.Click(t, `a[href$="kind=discord"]`)
+	wait("How to get there")
+	page.Fill(t, "#f-name", "Ops room")
+	page.Fill(t, "#f-url", "not an address")
+	page.Click(t, ".form .form-end button")
+	page.Wait(t, `document.querySelector(".field-error")`)
+	page.Look(t, "form-refused")
+	page.Fill(t, "#f-url", p.server.URL+"/discord"+hookPath)
+	page.Click(t, ".form .form-end button")
+	wait("Nothing has been sent over it yet")
+	page.Click(t, `form[action$="/test"] button`)
+	wait("TestOfChannel")
+	page.Look(t, "delivery")
+	reach("delivery")
+
+	page.Go(t, base+"/channels/new?kind=email")
+	page.Fill(t, "#f-name", "Night shift")
+	page.Fill(t, "#f-addresses", owner+"\nnight@example.net")
+	page.Click(t, ".form .form-end button")
+	wait("Recipients")
+	page.Look(t, "channel-mail")
+	page.Go(t, base+"/channels/new?kind=webhook")
+	page.Fill(t, "#f-name", "Automation")
+	page.Fill(t, "#f-url", "https://hooks.example.com/kept")
+	page.Click(t, ".form .form-end button")
+	wait("Copy the secret now")
+	page.Look(t, "secret")
+
+	slack := w.setUp(t, "slack")
+	p.set(http.StatusNotFound, "")
+	for i := range 7 {
+		w.Clock.Add(time.Minute)
+		if i == 1 {
+			p.set(http.StatusServiceUnavailable, "")
+		} else {
+			p.set(http.StatusNotFound, "")
+		}
+		w.notifier(t, slack.ID).Notify(w.pipeline(t, "g"), w.firing("HostDown", "host", "web-1", "region", "eu-central-1"))
+	}
+	page.Go(t, base+"/channels/"+string(slack.ID))
+	wait("Turned off")
+	page.Look(t, "channel-off")
+	reach("channel")
+	page.Go(t, base+"/channels")
+	page.Look(t, "channels")
+	page.Go(t, base+"/deliveries")
+	page.Look(t, "deliveries")
+	page.Go(t, base+"/channels/"+string(slack.ID)+"/delete")
+	page.Look(t, "delete")
+	page.Click(t, ".form .form-end button")
+	wait("The channel is deleted.")
+
+	push := w.make(t, "webpush", nil)
+	page.Go(t, base+"/channels/"+string(push.ID))
+	page.Wait(t, `!document.querySelector("kept-push [data-on]").hidden`)
+	page.Look(t, "channel-push")
+	scope := pushScope(push)
+	page.Run(t, `navigator.serviceWorker.register("`+pathWorker+`", {scope: "`+scope+`"}).then(r => { window.worker = r })`)
+	page.Wait(t, `window.worker?.active?.state === "activated"`) // the policy lets it run, in its own scope
+	page.Scripts(t, false)
+	page.Go(t, base+"/channels/"+string(push.ID))
+	wait("Notifications need scripts")
+}
