@@ -102,7 +102,7 @@ func (a *Agent) plan() []*source {
 		}},
 	}
 	for _, t := range a.conf.Targets {
-		one := &scraper{target: t, client: scrapeClient(t)}
+		one := &scraper{target: t, client: a.scrapeClient(t)}
 		list = append(list, &source{name: t.Job, every: t.Every, collect: one.collect,
 			set: set("job", t.Job, "instance", a.instanceOf(t.URL))})
 	}

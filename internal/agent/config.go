@@ -51,7 +51,7 @@ type Config struct {
 	Version string
 	Log     *slog.Logger
 
-	// Transport replaces the way to the server, for tests.
+	// Transport replaces the network between the agent, the server and targets, for tests.
 	Transport http.RoundTripper
 	// Proc, Sys and Root stand for /proc, /sys and /, for tests and containers.
 	Proc, Sys, Root string

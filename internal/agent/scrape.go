@@ -37,7 +37,10 @@ func (a *Agent) instanceOf(address string) string {
 	return net.JoinHostPort(name, port)
 }
 
-func scrapeClient(t Target) *http.Client {
+func (a *Agent) scrapeClient(t Target) *http.Client {
+	if a.conf.Transport != nil {
+		return &http.Client{Timeout: t.Timeout, Transport: a.conf.Transport}
+	}
 	return &http.Client{
 		Timeout: t.Timeout,
 		Transport: &http.Transport{

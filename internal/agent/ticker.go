@@ -27,29 +27,37 @@ func newTicker(interval time.Duration, last int64, log *slog.Logger) *ticker {
 
 // wait returns the next time, or false when ctx ended.
 func (c *ticker) wait(ctx context.Context) (at int64, ok bool) {
-	for {
+	for ctx.Err() == nil {
 		now := time.Now().UnixMilli()
-		step := c.interval.Milliseconds()
-		at := now - now%step
-		back := time.Duration(c.last-at) * time.Millisecond
-		switch {
-		case ctx.Err() != nil:
-			return 0, false
-		case at > c.last, back > longPause:
-			if back > longPause {
-				c.log.Error("the clock went back by more than a day: measurements begin again from now", "back", back)
-			}
-			c.last, c.behind = at, false
+		if at, ok := c.at(now); ok {
 			return at, true
-		case back > 2*c.interval && !c.behind:
-			c.behind = true
-			c.log.Warn("the clock went back: measurements wait until it is where it was", "back", back)
 		}
-		timer := time.NewTimer(time.Duration(at+step-now) * time.Millisecond)
+		step := c.interval.Milliseconds()
+		timer := time.NewTimer(time.Duration(step-now%step) * time.Millisecond)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
 		}
 	}
+	return 0, false
+}
+
+// at returns the multiple that it is, if it was not given out and none after it was.
+func (c *ticker) at(now int64) (at int64, ok bool) {
+	at = now - now%c.interval.Milliseconds()
+	back := time.Duration(c.last-at) * time.Millisecond
+	switch {
+	case at > c.last:
+	case back > longPause:
+		c.log.Error("the clock went back by more than a day: measurements begin again from now", "back", back)
+	default:
+		if back > 2*c.interval && !c.behind {
+			c.behind = true
+			c.log.Warn("the clock went back: measurements wait until it is where it was", "back", back)
+		}
+		return 0, false
+	}
+	c.last, c.behind = at, false
+	return at, true
 }
