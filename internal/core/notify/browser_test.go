@@ -3,6 +3,8 @@ package notify
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -29,11 +31,20 @@ func TestChannelsInABrowser(t *testing.T) {
 			t.Errorf("%s: out of reach of the keyboard: %q", name, missed)
 		}
 	}
+	shot := func(name string) { // pages that are like others are only drawn
+		t.Helper()
+		if dir := os.Getenv(uitest.Shots); dir != "" {
+			page.Screenshot(t, filepath.Join(dir, name+"-wide.png"), 1280, false)
+			page.Screenshot(t, filepath.Join(dir, name+"-phone-dark.png"), 390, true)
+			page.Size(t, 1280, 900)
+			page.Dark(t, false)
+		}
+	}
 	page.Fill(t, "#f-email", owner)
 	page.Fill(t, "#f-password", accesstest.Password)
 	page.Click(t, "form .form-end button")
 	wait("Set up a channel")
-	page.Look(t, "channels-empty")
+	shot("channels-empty")
 	reach("channels")
 
 	page.Click(t, `a[href$="kind=discord"]`)
@@ -56,13 +67,13 @@ func TestChannelsInABrowser(t *testing.T) {
 	page.Fill(t, "#f-addresses", owner+"\nnight@example.net")
 	page.Click(t, ".form .form-end button")
 	wait("Recipients")
-	page.Look(t, "channel-mail")
+	shot("channel-mail")
 	page.Go(t, base+"/channels/new?kind=webhook")
 	page.Fill(t, "#f-name", "Automation")
 	page.Fill(t, "#f-url", "https://hooks.example.com/kept")
 	page.Click(t, ".form .form-end button")
 	wait("Copy the secret now")
-	page.Look(t, "secret")
+	shot("secret")
 
 	slack := w.setUp(t, "slack")
 	p.set(http.StatusNotFound, "")
@@ -82,9 +93,9 @@ func TestChannelsInABrowser(t *testing.T) {
 	page.Go(t, base+"/channels")
 	page.Look(t, "channels")
 	page.Go(t, base+"/deliveries")
-	page.Look(t, "deliveries")
+	shot("deliveries")
 	page.Go(t, base+"/channels/"+string(slack.ID)+"/delete")
-	page.Look(t, "delete")
+	shot("delete")
 	page.Click(t, ".form .form-end button")
 	wait("The channel is deleted.")
 

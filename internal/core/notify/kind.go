@@ -19,6 +19,8 @@ type kind struct {
 	Fields []field
 	Pages  int // how many incidents a test leaves open when it is not resolved as well; 0: none
 
+	Acks bool // it shows that somebody has taken an alert over
+
 	// prepare puts into new settings what nobody types.
 	prepare func(set settings) error
 	// send makes one attempt.

@@ -192,7 +192,7 @@ func (m *Module) Test(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) 
 		StartsAt: now.Add(-2 * time.Minute), EndsAt: now.Add(time.Hour),
 	}}
 	n := notice{Reason: reasonTest, Receiver: c.Name, Group: "test/" + string(id), Labels: map[string]string{model.AlertNameLabel: "TestOfChannel"}, At: now}
-	n.ID = []byte(kernel.NewID(now))[10:]
+	n.ID = freshNotice(now)
 	delivery, f := m.attempt(ctx, ws, id, n, []*alert.Alert{a})
 	if k, _ := kindNamed(c.Kind); f == nil && k.Pages > 0 {
 		a.EndsAt = now
@@ -220,14 +220,8 @@ func (m *Module) Resend(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID
 	}
 	now := m.d.Clock()
 	n := d.body.Notice
-	n.Reason, n.At, n.ID = reasonResend, now, []byte(kernel.NewID(now))[10:]
-	alerts := make([]*alert.Alert, len(d.body.Alerts))
-	for i, k := range d.body.Alerts {
-		alerts[i] = k.alert(now)
-		if !d.body.Over[i] && alerts[i].ResolvedAt(now) {
-			alerts[i].EndsAt = time.Time{} // it fired then, and that is what is said again
-		}
-	}
+	n.Reason, n.At, n.ID = reasonResend, now, freshNotice(now)
+	alerts := m.rebuilt(d)
 	if len(alerts) == 0 {
 		return "", kernel.Errorf(kernel.Conflict, "There is nothing in this delivery that could be sent again.")
 	}

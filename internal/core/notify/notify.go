@@ -51,6 +51,8 @@ type Module struct {
 	links func(ctx context.Context, ws kernel.WorkspaceID, a *alert.Alert) Links
 	hosts map[string]string // of providers, in place of the real ones; for tests
 	wait  func(ctx context.Context, d time.Duration) error
+
+	background background
 }
 
 // New makes the module.
@@ -96,12 +98,13 @@ func (m *Module) UseLinks(f func(ctx context.Context, ws kernel.WorkspaceID, a *
 	m.links = f
 }
 
-// plainLinks leads to the page that the alert names, if it is one of ours.
+// plainLinks leads to the page that the alert names, if it is one of ours; there it can be acknowledged, too.
 func (m *Module) plainLinks(_ context.Context, ws kernel.WorkspaceID, a *alert.Alert) Links {
-	if home := m.url(ws, "/alerts"); strings.HasPrefix(a.GeneratorURL, home+"/") {
-		return Links{Page: a.GeneratorURL}
+	home := m.url(ws, "/alerts")
+	if id, ok := strings.CutPrefix(a.GeneratorURL, home+"/a/"); ok && kernel.ValidID(id) {
+		return Links{Page: a.GeneratorURL, Silence: home + "/silences/new?alert=" + id}
 	}
-	return Links{Page: m.url(ws, "/alerts")}
+	return Links{Page: home}
 }
 
 func (m *Module) url(ws kernel.WorkspaceID, path string) string {

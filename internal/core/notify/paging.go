@@ -19,7 +19,7 @@ func pagerdutyKind() kind {
 			checked(secret("key", "Integration key", "32 characters."), matching(regexp.MustCompile(`^[A-Za-z0-9]{32}$`), "An integration key has 32 letters and digits.")),
 			choice("region", "Service region", "us", ui.Option{Value: "us", Label: "US"}, ui.Option{Value: "eu", Label: "EU"}),
 		},
-		Pages: 1, send: sendPagerDuty,
+		Pages: 1, Acks: true, send: sendPagerDuty,
 	}
 }
 
@@ -96,7 +96,7 @@ func opsgenieKind() kind {
 			secret("key", "API key", "Of the integration, not of a person."),
 			choice("region", "Region", "us", ui.Option{Value: "us", Label: "US"}, ui.Option{Value: "eu", Label: "EU"}),
 		},
-		Pages: 1, send: sendOpsgenie,
+		Pages: 1, Acks: true, send: sendOpsgenie,
 	}
 }
 

@@ -31,7 +31,7 @@ func slackBotKind() kind {
 			checked(text("channel", "Channel ID", "At the end of the channel's details in Slack; it stays the same when the channel is renamed.", "C0123456789"),
 				matching(regexp.MustCompile(`^[CGD][A-Z0-9]{6,}$`), "A channel ID looks like C0123456789.")),
 		},
-		send: sendSlackBot,
+		Acks: true, send: sendSlackBot,
 	}
 }
 

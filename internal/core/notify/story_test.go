@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/alertmanager/alert"
+
 	"github.com/kept-dev/kept/internal/core/access/accesstest"
 	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/kernel"
@@ -228,6 +230,69 @@ func TestTurnedOffAfterRefusals(t *testing.T) {
 			t.Errorf("%+v", d[0])
 		}
 	})
+}
+
+// TestTakenOver: what a person acknowledges in Kept is acknowledged where people are called, in the same incident; one of
+// two is not all.
+func TestTakenOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, dbtest.SQLite(t))
+	p := w.connect(t)
+	one, two := w.firing("HostDown", "host", "web-1"), w.firing("HostDown", "host", "web-2")
+	for _, k := range []string{"pagerduty", "opsgenie", "slack-bot", "discord"} {
+		if _, err := w.notifier(t, w.setUp(t, k).ID).Notify(w.pipeline(t, "g"), one, two); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := p.asked
+	take := func(a *alert.Alert, by string) {
+		t.Helper()
+		w.Clock.Add(time.Minute)
+		labels := map[string]string{}
+		for n, v := range a.Labels {
+			labels[string(n)] = string(v)
+		}
+		w.Acknowledged(w.ws, labels, by)
+		w.background.work.Wait()
+	}
+	take(one, "ann@example.org")
+	for key, state := range p.open {
+		if state != "triggered" {
+			t.Errorf("%s is %s after half of it", key, state)
+		}
+	}
+	take(two, "bob@example.org")
+	if len(p.open) != 1 { // both keepers got the group's one key
+		t.Fatalf("%v", p.open)
+	}
+	for key, state := range p.open {
+		if state != "acknowledged" {
+			t.Errorf("%s is %s", key, state)
+		}
+	}
+	var titles []string
+	for _, m := range p.all() {
+		if strings.HasPrefix(m.ID, "1772") {
+			titles = append(titles, m.Title)
+		}
+	}
+	if len(titles) != 3 || titles[0] != "Acknowledged: HostDown (2)" {
+		t.Errorf("Slack shows %q", titles)
+	}
+	if p.asked != asked+2*(1+1+2) { // two events each, and Slack's first message changed each time; Discord hears nothing
+		t.Errorf("asked %d times", p.asked-asked)
+	}
+	take(w.firing("Other"), "ann@example.org")
+	if p.asked != asked+8 {
+		t.Error("an alert that nobody was told of")
+	}
+	if err := w.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	take(one, "")
+	if p.asked != asked+8 || w.Stop(t.Context()) != nil {
+		t.Error("it works on after it was stopped")
+	}
 }
 
 // TestResendSaysTheSame: a delivery is repeated as it was, though its time is over.
