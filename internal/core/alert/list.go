@@ -174,7 +174,10 @@ func (m *Module) setAck(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID
 		if when == 0 {
 			by = nil
 		}
-		tx.AfterCommit(func() { m.changed(ws) })
+		tx.AfterCommit(func() {
+			m.changed(ws)
+			m.tellTaken(ctx, ws, a, when != 0)
+		})
 		_, err := tx.Exec(ctx, `UPDATE alerts SET acked_at = $3, acked_by = $4, ack_note = $5 WHERE workspace_id = $1 AND id = $2`,
 			string(ws), string(id), when, by, note)
 		return err

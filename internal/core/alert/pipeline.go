@@ -32,6 +32,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/rules"
 
+	"github.com/kept-dev/kept/internal/core/notify"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
 )
@@ -106,6 +107,9 @@ func (p *pipeline) convert(a Alert, until time.Time) *amalert.Alert {
 	}
 	if out.Annotations["value"] == "" {
 		out.Annotations["value"] = model.LabelValue(strconv.FormatFloat(a.Value, 'g', 6, 64))
+	}
+	if a.AckedBy != "" {
+		out.Annotations[notify.AnnotationAcked] = model.LabelValue(a.AckedBy)
 	}
 	out.GeneratorURL = p.m.d.BaseURL() + alertHref(p.ws, a.ID)
 	return out
