@@ -48,16 +48,17 @@ type App struct {
 	decodeOnly bool
 	mailbox    *mail.Mailbox
 
-	control *db.DB     // accounts, settings, indexes
-	jobs    *db.DB     // the job log; on PostgreSQL the same database
-	index   *db.DB     // what is made from the job log; on PostgreSQL the same database
-	keys    *seal.Keys // data keys of workspaces
-	blobs   *blob.Disk
-	series  series.Store
-	bus     bus.Bus
-	queue   *queue.Queue
-	limiter *httpx.Limiter
-	ui      *ui.UI
+	control      *db.DB     // accounts, settings, indexes
+	jobs         *db.DB     // the job log; on PostgreSQL the same database
+	index        *db.DB     // what is made from the job log; on PostgreSQL the same database
+	keys         *seal.Keys // data keys of workspaces
+	blobs        *blob.Disk
+	series       series.Store
+	seriesModule seriesModule
+	bus          bus.Bus
+	queue        *queue.Queue
+	limiter      *httpx.Limiter
+	ui           *ui.UI
 
 	registry   *prometheus.Registry
 	metrics    *httpx.Metrics

@@ -135,6 +135,7 @@ func (a *App) facts() privacy.Facts {
 		TLS:     privacy.TLSFact{Served: a.cfg.TLSCert != "", Minimum: tls.VersionTLS12, Public: strings.HasPrefix(a.cfg.BaseURL, "https://")},
 	}
 	a.mailFacts(&f)
+	a.seriesFacts(&f)
 	a.addSignInProviders(&f)
 	return f
 }

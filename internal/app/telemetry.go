@@ -1,42 +1,16 @@
 package app
 
 import (
-	"context"
-	"path/filepath"
-	"time"
-
 	"github.com/kept-dev/kept/internal/apps/metrics"
 	"github.com/kept-dev/kept/internal/core/alert"
 	"github.com/kept-dev/kept/internal/core/dashboard"
 	"github.com/kept-dev/kept/internal/core/notify"
-	"github.com/kept-dev/kept/internal/core/privacy"
 	"github.com/kept-dev/kept/internal/core/query"
-	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/egress"
-	"github.com/kept-dev/kept/internal/platform/series"
 )
 
 // telemetryNames are the core modules that show series and what follows from them.
 var telemetryNames = []string{"query", "notify", "alert", "dashboard"}
-
-// metricsAge is how long a workspace's metrics are kept.
-func (a *App) metricsAge() func(context.Context, kernel.WorkspaceID) (time.Duration, error) {
-	return privacy.ByPlan(a.plans(), func(p privacy.Plan) time.Duration { return p.Metrics })
-}
-
-// openSeries opens the store of time series; no database in it is opened before it is used.
-func (a *App) openSeries() (err error) {
-	tsdb, err := series.OpenTSDB(series.Config{
-		Dir: filepath.Join(a.cfg.Data, "series"), Logger: a.logger, Clock: a.clock, MaxAge: a.metricsAge(),
-		MaxSeries: func(context.Context, kernel.WorkspaceID) (int64, error) { return a.cfg.MetricsSeries, nil },
-	})
-	if err != nil {
-		return err
-	}
-	a.series = series.Watch(tsdb)
-	a.onStop("series", func(context.Context) error { return a.series.Close() })
-	return nil
-}
 
 // buildTelemetry makes what all apps share of series, alerts and dashboards, and then the app for metrics. Apps that have
 // series, rules or dashboards of their own are asked for them here.
@@ -62,7 +36,7 @@ func (a *App) buildTelemetry() (err error) {
 	}); err != nil {
 		return err
 	}
-	a.modules = append(a.modules, mounted{c.query, a.control}, mounted{c.notify, a.control}, mounted{c.alert, a.control}, mounted{c.dashboard, a.control})
+	a.modules = append(a.modules, mounted{a.seriesModule, a.control}, mounted{c.query, a.control}, mounted{c.notify, a.control}, mounted{c.alert, a.control}, mounted{c.dashboard, a.control})
 	if a.appOn("metrics") {
 		if a.metricsApp, err = metrics.New(metrics.Deps{
 			DB: a.control, UI: a.ui, Bus: a.bus, Keys: a.keys, Store: a.series, Query: c.query, Alerts: c.alert, Access: c.access,
@@ -72,22 +46,19 @@ func (a *App) buildTelemetry() (err error) {
 		}
 		a.modules = append(a.modules, mounted{a.metricsApp, a.control})
 	}
-	a.joinTelemetry()
 	return nil
 }
 
 // joinTelemetry hands what modules bring to those who show it.
 func (a *App) joinTelemetry() {
 	c := &a.core
+	c.alert.UsePacks(a.rulePacks()...)
 	for _, m := range a.modules {
 		if p, ok := m.Module.(query.Source); ok {
 			c.query.Use(p)
 		}
 		if p, ok := m.Module.(query.Describer); ok {
 			c.query.UseDescribers(p)
-		}
-		if p, ok := m.Module.(interface{ RulePacks() []alert.RulePack }); ok {
-			c.alert.UsePacks(p.RulePacks()...)
 		}
 		if p, ok := m.Module.(alert.Explainer); ok {
 			c.alert.UseExplainers(p)
@@ -99,4 +70,14 @@ func (a *App) joinTelemetry() {
 			c.dashboard.UseAnnotators(p)
 		}
 	}
+}
+
+// rulePacks are the rules that modules bring.
+func (a *App) rulePacks() (out []alert.RulePack) {
+	for _, m := range a.modules {
+		if p, ok := m.Module.(interface{ RulePacks() []alert.RulePack }); ok {
+			out = append(out, p.RulePacks()...)
+		}
+	}
+	return out
 }

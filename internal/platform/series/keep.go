@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/tsdb/fileutil"
 	"github.com/prometheus/prometheus/tsdb/index"
 
@@ -86,14 +87,28 @@ func moment(ms int64) time.Time {
 // Oldest implements Store.
 func (s *TSDB) Oldest(ctx context.Context, ws kernel.WorkspaceID) (at time.Time, err error) {
 	err = s.look(ctx, ws, func(t *tenant) error {
-		mint, _ := span(t.db)
-		at = moment(mint)
+		oldest := int64(math.MaxInt64)
+		if head := t.db.Head(); head.NumSeries() > 0 {
+			oldest = min(head.MinTime(), head.MinOOOTime())
+		}
+		for _, b := range t.db.Blocks() {
+			if b.MinTime() >= oldest {
+				continue
+			}
+			first, err := firstSample(ctx, b)
+			if err != nil {
+				return fmt.Errorf("series: %w", err)
+			}
+			oldest = min(oldest, first)
+		}
+		at = moment(oldest)
 		return nil
 	})
 	return at, err
 }
 
-// Sweep implements Store.
+// Sweep implements Store. Blocks that are wholly older are removed; the one that the time falls into is written anew
+// without what is older.
 func (s *TSDB) Sweep(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (n int64, err error) {
 	err = s.look(ctx, ws, func(t *tenant) error {
 		if mint, _ := span(t.db); mint >= before.UnixMilli() {
@@ -109,29 +124,78 @@ func (s *TSDB) Sweep(ctx context.Context, ws kernel.WorkspaceID, before time.Tim
 		if err := t.db.CompactOOOHead(ctx); err != nil {
 			return fmt.Errorf("series: sweep: %w", err)
 		}
-		n = t.swept.Load() - had
-		return nil
+		cut, err := cutBlocks(ctx, t.db, before.UnixMilli())
+		n = t.swept.Load() - had + cut
+		return err
 	})
 	return n, err
 }
 
-// writeHead writes what is in memory and older than a time to blocks, as far as it fills them. Of a workspace that sends
-// no more all of it is: nothing else would ever move it to where it can be removed.
+// cutBlocks removes what is older than a time from the blocks that it falls into. It returns how many there were.
+func cutBlocks(ctx context.Context, db *tsdb.DB, before int64) (n int64, err error) {
+	for _, b := range db.Blocks() {
+		if b.MinTime() >= before {
+			continue
+		}
+		first, err := firstSample(ctx, b)
+		if err != nil {
+			return 0, fmt.Errorf("series: sweep: %w", err)
+		}
+		if first < before {
+			n++
+		}
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	all := labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".*")
+	if err := db.Delete(ctx, never, before-1, all); err != nil {
+		return 0, fmt.Errorf("series: sweep: %w", err)
+	}
+	if err := db.CleanTombstones(); err != nil {
+		return 0, fmt.Errorf("series: sweep: %w", err)
+	}
+	return n, nil
+}
+
+// firstSample is the time of a block's oldest sample. The block itself may be said to begin earlier.
+func firstSample(ctx context.Context, b *tsdb.Block) (first int64, err error) {
+	ix, err := b.Index()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, ix.Close()) }()
+	name, value := index.AllPostingsKey()
+	p, err := ix.Postings(ctx, name, value)
+	if err != nil {
+		return 0, err
+	}
+	first = math.MaxInt64
+	var ls labels.ScratchBuilder
+	var metas []chunks.Meta
+	for p.Next() {
+		if err := ix.Series(p.At(), &ls, &metas); err != nil {
+			return 0, err
+		}
+		if len(metas) > 0 {
+			first = min(first, metas[0].MinTime)
+		}
+	}
+	return first, p.Err()
+}
+
+// writeHead writes what is in memory and begins before a time to blocks. Of a workspace that sends no more nothing else
+// would ever move it to where it can be removed.
 func (s *TSDB) writeHead(ctx context.Context, t *tenant, before int64) error {
 	head, width := t.db.Head(), smallestBlock.Milliseconds()
 	for mint := head.MinTime(); mint < before && head.NumSeries() > 0; mint = max(head.MinTime(), floor(mint, width)+width) {
-		maxt, end := head.MaxTime(), floor(mint, width)+width
-		settled := end <= maxt-width/2 // nobody can append before end any more, but out of order
-		switch {
-		case settled && end <= before:
-			head.WaitForAppendersOverlapping(end - 1)
-			if err := t.db.CompactHead(tsdb.NewRangeHead(head, mint, end-1)); err != nil {
-				return fmt.Errorf("series: sweep: %w", err)
-			}
-		case maxt < before:
+		end := floor(mint, width) + width
+		if end > head.MaxTime()-width/2 { // somebody may still append before end, in order
 			return s.writeWholeHead(ctx, t)
-		default:
-			return nil
+		}
+		head.WaitForAppendersOverlapping(end - 1)
+		if err := t.db.CompactHead(tsdb.NewRangeHead(head, mint, end-1)); err != nil {
+			return fmt.Errorf("series: sweep: %w", err)
 		}
 	}
 	return nil

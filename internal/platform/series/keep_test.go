@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -283,13 +282,15 @@ func TestSweep(t *testing.T) {
 		if n == 0 || err != nil {
 			t.Fatalf("Sweep: %d, %v", n, err)
 		}
-		at, err := s.Oldest(t.Context(), ws)
-		if err != nil || at.Before(before.Add(-7*day/10)) || at.After(before) {
-			t.Errorf("Oldest %s, %v; want within a block before %s", at, err, before)
+		if at, err := s.Oldest(t.Context(), ws); err != nil || !at.Equal(before) {
+			t.Errorf("Oldest %s, %v; want the sample of %s", at, err, before)
 		}
-		got := left(t, s, ws)
-		if want := seriestest.Lines(all[len(all)-len(got):]...); len(got) < 4*4 || strings.Join(got, "\n") != strings.Join(want, "\n") {
-			t.Errorf("%d samples left, not the last of them all", len(got))
+		seriestest.Equal(t, left(t, s, ws), seriestest.Lines(all[6*4:]...))
+		if n, err := s.Sweep(t.Context(), ws, before.Add(time.Minute)); n != 1 || err != nil || len(left(t, s, ws)) != len(all)-6*4-1 {
+			t.Errorf("a sweep into a block: %d, %v, %d samples left", n, err, len(left(t, s, ws)))
+		}
+		if n, err := s.Sweep(t.Context(), ws, before.Add(time.Hour)); n != 0 || err != nil {
+			t.Errorf("a sweep of nothing more: %d, %v", n, err)
 		}
 	})
 
@@ -312,6 +313,20 @@ func TestSweep(t *testing.T) {
 		add(t, s.For(ws), sample("m", time.Now(), 1)) // it comes back
 		if got := left(t, s, ws); len(got) != 1 {
 			t.Errorf("%d samples after it came back", len(got))
+		}
+	})
+
+	t.Run("of one that stopped around that time, what came after stays", func(t *testing.T) {
+		t.Parallel()
+		s, ws := open(t, series.Small(series.Config{MaxAge: week})), seriestest.NewWorkspace()
+		all := seriestest.Samples(labels.FromStrings("__name__", "m"), from.Add(time.Hour), time.Minute, make([]float64, 60)...)
+		add(t, s.For(ws), all...)
+		if _, err := s.Sweep(t.Context(), ws, all[40].At); err != nil {
+			t.Fatal(err)
+		}
+		seriestest.Equal(t, left(t, s, ws), seriestest.Lines(all[40:]...))
+		if at, err := s.Oldest(t.Context(), ws); err != nil || !at.Equal(all[40].At) {
+			t.Errorf("Oldest %s, %v", at, err)
 		}
 	})
 

@@ -122,35 +122,11 @@ func (r *Remote) Oldest(ctx context.Context, ws kernel.WorkspaceID) (time.Time, 
 		}
 	}
 	oldest := int64(math.MaxInt64)
-	err := r.each(ctx, ws, low.Add(-time.Hour), high.Add(2*time.Hour), func(_ labels.Labels, it chunkenc.Iterator, _ chunkenc.ValueType) error {
+	err := Each(ctx, r.For(ws), low.Add(-time.Hour), high.Add(2*time.Hour), func(_ labels.Labels, it chunkenc.Iterator, _ chunkenc.ValueType) error {
 		oldest = min(oldest, it.AtT())
 		return nil
 	})
 	return moment(oldest), err
-}
-
-// each reads all samples of a span.
-func (r *Remote) each(ctx context.Context, ws kernel.WorkspaceID, from, to time.Time, f func(labels.Labels, chunkenc.Iterator, chunkenc.ValueType) error) error {
-	q, err := r.For(ws).Querier(from.UnixMilli(), to.UnixMilli())
-	if err != nil {
-		return err
-	}
-	defer q.Close()
-	set := q.Select(ctx, false, nil, labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".*"))
-	var it chunkenc.Iterator
-	for set.Next() {
-		s := set.At()
-		it = s.Iterator(it)
-		for kind := it.Next(); kind != chunkenc.ValNone; kind = it.Next() {
-			if err := f(s.Labels(), it, kind); err != nil {
-				return err
-			}
-		}
-		if it.Err() != nil {
-			return it.Err()
-		}
-	}
-	return set.Err()
 }
 
 // Sweep implements Store. It does nothing: how long samples are kept is the cluster's setting. (Prometheus could be told
@@ -212,7 +188,7 @@ func (r *Remote) copyDay(ctx context.Context, ws kernel.WorkspaceID, from time.T
 	app, n := w.Appender(ctx), 0
 	var last labels.Labels
 	var ref storage.SeriesRef
-	err = r.each(ctx, ws, from, from.Add(day-time.Millisecond), func(ls labels.Labels, it chunkenc.Iterator, kind chunkenc.ValueType) (err error) {
+	err = Each(ctx, r.For(ws), from, from.Add(day-time.Millisecond), func(ls labels.Labels, it chunkenc.Iterator, kind chunkenc.ValueType) (err error) {
 		if !labels.Equal(ls, last) {
 			ref, last = 0, ls
 		}

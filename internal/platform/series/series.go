@@ -43,8 +43,8 @@ type Store interface {
 	Stats(ctx context.Context, ws kernel.WorkspaceID, limit int) (Stats, error)
 	// Oldest is the time of the oldest sample; zero without one.
 	Oldest(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error)
-	// Sweep deletes samples from before a time, as whole blocks: up to a block more may stay than asked for, never less.
-	// It returns how many blocks went.
+	// Sweep deletes samples from before a time. It returns how many blocks of them went or were cut. A Remote leaves it to
+	// the cluster.
 	Sweep(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (int64, error)
 	// Erase removes everything of a workspace; afterwards it is as if it never had been.
 	Erase(ctx context.Context, ws kernel.WorkspaceID) error
