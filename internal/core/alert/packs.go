@@ -39,7 +39,7 @@ func (m *Module) EnablePack(ctx context.Context, ws kernel.WorkspaceID, key stri
 	for i := range rules {
 		rules[i].Pack = key
 	}
-	return m.replaceRules(ctx, ws, groups, rules, false)
+	return m.replaceRules(ctx, ws, groups, rules, key, false)
 }
 
 // DisablePack takes the rules of a pack away.

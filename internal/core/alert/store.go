@@ -294,9 +294,9 @@ func (m *Module) changeRule(ctx context.Context, ws kernel.WorkspaceID, text str
 	})
 }
 
-// ReplaceRules puts groups of rules in place of others: of those of the same names (Merge), or of all that no pack brought.
-// The rules are checked before anything is changed.
-func (m *Module) replaceRules(ctx context.Context, ws kernel.WorkspaceID, groups []Group, rules []Rule, all bool) error {
+// replaceRules puts groups of rules in place of others: where a pack is named, of those that it brought; else of those in
+// groups of the same names, or with all of every rule that no pack brought. The rules are checked before anything is changed.
+func (m *Module) replaceRules(ctx context.Context, ws kernel.WorkspaceID, groups []Group, rules []Rule, pack string, all bool) error {
 	names := map[string]bool{}
 	for _, g := range groups {
 		names[g.Name] = true
@@ -310,12 +310,18 @@ func (m *Module) replaceRules(ctx context.Context, ws kernel.WorkspaceID, groups
 	if err != nil {
 		return err
 	}
+	known, err := m.Groups(ctx, ws)
+	if err != nil {
+		return err
+	}
 	return m.d.DB.Tx(ctx, func(tx *db.Tx) error {
 		keep := map[int]bool{}
 		for i, o := range old {
-			if !names[o.Group] && (!all || o.Pack != "") {
-				keep[i] = true
+			mine := names[o.Group] || all && o.Pack == ""
+			if pack != "" {
+				mine = o.Pack == pack
 			}
+			keep[i] = !mine
 		}
 		for position, r := range rules {
 			if i := sameRule(old, keep, r); i >= 0 { // as it was: its alerts and its history go on
@@ -346,6 +352,9 @@ func (m *Module) replaceRules(ctx context.Context, ws kernel.WorkspaceID, groups
 			}
 		}
 		for i, g := range groups {
+			if known[g.Name].Name != "" && pack != "" {
+				continue // the group is somebody's already, with an interval of its own
+			}
 			if err := putGroup(ctx, tx, ws, g, i); err != nil {
 				return err
 			}

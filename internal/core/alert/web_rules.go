@@ -41,7 +41,7 @@ type ruleRow struct {
 
 type ruleGroup struct {
 	Name  string
-	Every time.Duration
+	Every string
 	Rows  []ruleRow
 }
 
@@ -116,7 +116,7 @@ func (m *Module) rulesPage(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		if n := len(v.Groups); n == 0 || v.Groups[n-1].Name != rule.Group {
-			v.Groups = append(v.Groups, ruleGroup{Name: rule.Group, Every: settings[rule.Group].Every()})
+			v.Groups = append(v.Groups, ruleGroup{Name: rule.Group, Every: span(settings[rule.Group].Every())})
 		}
 		last := &v.Groups[len(v.Groups)-1]
 		last.Rows = append(last.Rows, row)
@@ -191,8 +191,7 @@ func (m *Module) rulePage(w http.ResponseWriter, r *http.Request) error {
 		v.Alerts = append(v.Alerts, newRow(ws, a, nil))
 	}
 	took, _ := ui.Duration(v.Took)
-	every, _ := ui.Duration(v.Every)
-	v.Stats = []ui.Stat{{Label: "Evaluated every", Value: every, Hint: "group " + rule.Group}, {Label: "Last evaluation took", Value: took}, {Label: "Alerts now", Value: strconv.Itoa(v.Active), Tone: v.alertTone()}}
+	v.Stats = []ui.Stat{{Label: "Evaluated every", Value: span(v.Every), Hint: "group " + rule.Group}, {Label: "Last evaluation took", Value: took}, {Label: "Alerts now", Value: strconv.Itoa(v.Active), Tone: v.alertTone()}}
 	page := ui.Page{Title: rule.Name, App: appKey, Section: home(ws) + "/rules", Crumbs: []ui.Crumb{{Label: "Rules", Href: home(ws) + "/rules"}}, Body: v,
 		Toasts: toast(r, map[string]string{"saved": "The rule is saved and in force.", "enabled": "The rule is on.", "disabled": "The rule is off. Its alerts are over."})}
 	if v.May && rule.DeletedAt.IsZero() {
@@ -226,8 +225,7 @@ type ruleForm struct {
 	Error                string
 	Compiled             string
 	Backtest             *Backtest
-	Spans                []ui.Option
-	Span                 string
+	Span                 ui.Field
 	Submit               string
 }
 
@@ -294,7 +292,8 @@ func (m *Module) renderRuleForm(w http.ResponseWriter, r *http.Request, ws kerne
 		return err
 	}
 	v := ruleForm{Action: home(ws) + "/rules", Test: home(ws) + "/rules/test", Cancel: home(ws) + "/rules", KindWord: kindWords[rule.Kind].Title, About: kindWords[rule.Kind].About,
-		Hidden: []ui.Param{{Name: "kind", Value: rule.Kind}}, Backtest: b, Spans: testSpans, Span: cmp.Or(text(in, "span", "7d"), "7d"), Submit: "Save the rule"}
+		Hidden: []ui.Param{{Name: "kind", Value: rule.Kind}}, Backtest: b, Submit: "Save the rule"}
+	v.Span = ui.Field{Name: "span", Label: "Before you save, see what it would have done in", Kind: "select", Required: true, Options: testSpans, Hint: "“Try it out” evaluates the rule over what is stored, without telling anybody.", Value: cmp.Or(text(in, "span", "7d"), "7d")}
 	title := "New rule"
 	if rule.ID != "" {
 		title = "Edit " + rule.Name

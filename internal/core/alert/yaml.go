@@ -94,7 +94,7 @@ func (m *Module) ImportYAML(ctx context.Context, ws kernel.WorkspaceID, text []b
 	if len(rules) < len(list) && !skip {
 		return list, kernel.InvalidField("yaml", "Nothing was imported: some rules are wrong.")
 	}
-	return list, m.replaceRules(ctx, ws, groups, rules, all)
+	return list, m.replaceRules(ctx, ws, groups, rules, "", all)
 }
 
 // compiled are a workspace's rules as Prometheus groups: those that are turned on, or all of them. ids has the id of each
