@@ -37,11 +37,11 @@ func (v view) Querier(mint, maxt int64) (storage.Querier, error) {
 
 // ChunkQuerier implements storage.ChunkQueryable, for remote reads.
 func (v view) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
-	own, err := v.m.d.Store.For(v.ws).ChunkQuerier(mint, maxt)
+	q, err := v.Querier(mint, maxt)
 	if err != nil {
 		return nil, err
 	}
-	return &chunkQuerier{querier{view: v, mint: mint, maxt: maxt, own: own}, own}, nil
+	return chunkQuerier{q}, nil
 }
 
 // querier asks the store and those sources that may have what is wanted. Series always come sorted: floating-point sums
@@ -49,14 +49,14 @@ func (v view) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
 type querier struct {
 	view
 	mint, maxt int64
-	own        storage.LabelQuerier // a storage.Querier, but for chunks
-	others     []storage.Querier    // of the sources, opened when needed
+	own        storage.Querier
+	others     []storage.Querier // of the sources, opened when needed
 }
 
 // Select implements storage.Querier.
 func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
 	noted := q.noting(hints, matchers)
-	sets := []storage.SeriesSet{q.own.(storage.Querier).Select(ctx, true, hints, matchers...)}
+	sets := []storage.SeriesSet{q.own.Select(ctx, true, hints, matchers...)}
 	for _, s := range q.sources(matchers) {
 		sets = append(sets, s.Select(ctx, true, hints, matchers...))
 	}
@@ -153,23 +153,13 @@ func (q *querier) Close() error {
 	return errors.Join(errs...)
 }
 
-// chunkQuerier is a querier for remote reads.
-type chunkQuerier struct {
-	querier
-	chunks storage.ChunkQuerier
-}
+// chunkQuerier packs what a querier finds into chunks. Those that the store has are not handed out as they are: older
+// readers know the encoding of Prometheus's first years, and that alone.
+type chunkQuerier struct{ storage.Querier }
 
 // Select implements storage.ChunkQuerier.
-func (q *chunkQuerier) Select(ctx context.Context, _ bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.ChunkSeriesSet {
-	q.noting(hints, matchers)
-	sets := []storage.ChunkSeriesSet{q.chunks.Select(ctx, true, hints, matchers...)}
-	for _, s := range q.sources(matchers) {
-		sets = append(sets, storage.NewSeriesSetToChunkSet(s.Select(ctx, true, hints, matchers...)))
-	}
-	if len(sets) == 1 {
-		return sets[0]
-	}
-	return storage.NewMergeChunkSeriesSet(sets, 0, storage.NewConcatenatingChunkSeriesMerger())
+func (q chunkQuerier) Select(ctx context.Context, _ bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.ChunkSeriesSet {
+	return storage.NewSeriesSetToChunkSet(q.Querier.Select(ctx, true, hints, matchers...))
 }
 
 // failing answers every question with an error.
