@@ -270,60 +270,87 @@ var (
 	descMDActive   = gauge("node_md_state", "Indicates the state of md-device.")
 	descMDDisks    = gauge("node_md_disks", "Number of active/failed/spare disks of device.")
 	descMDRequired = gauge("node_md_disks_required", "Total number of disks of device.")
+	descMDBlocks   = gauge("node_md_blocks", "Total number of blocks on device.")
+	descMDSynced   = gauge("node_md_blocks_synced", "Number of blocks synced on device.")
 )
 
 var mdStates = [...]string{"active", "inactive", "recovering", "check", "resync"}
 
+// raid is an array of disks.
+type raid struct {
+	name, state                     string
+	active, failed, spare, required float64
+	blocks, synced                  float64
+}
+
 // mdadm tells of software RAID, from /proc/mdstat: a line such as "md0 : active raid1 sdb1[1] sda1[0](F)", one with
-// "[2/1] [_U]", and one while it recovers.
+// "248896 blocks [2/1] [_U]", and one such as "recovery = 8.5% (100/200) finish=…" while there is something to do.
 func (h *Host) mdadm(s *metric.Set) error {
 	text, err := h.read.file(h.opts.Proc + "/mdstat")
 	if err != nil {
 		return err
 	}
-	var array, state string
-	var active, failed, spare, required float64
-	flush := func() {
-		if array == "" {
-			return
-		}
-		for _, one := range mdStates {
-			s.Add(descMDActive, truth(one == state), "device", array, "state", one)
-		}
-		s.Add(descMDDisks, active, "device", array, "state", "active")
-		s.Add(descMDDisks, failed, "device", array, "state", "failed")
-		s.Add(descMDDisks, spare, "device", array, "state", "spare")
-		s.Add(descMDRequired, required, "device", array)
-		array = ""
-	}
+	var r raid
 	for line := range strings.Lines(text) {
-		name, rest, ok := strings.Cut(line, " : ")
-		switch {
-		case ok && strings.HasPrefix(name, "md"):
-			flush()
-			array, state = name, "inactive"
-			if strings.HasPrefix(rest, "active") {
-				state = "active"
-			}
-			failed, spare = float64(strings.Count(rest, "(F)")), float64(strings.Count(rest, "(S)"))
-			active = float64(strings.Count(rest, "[")) - failed - spare
-			required = active
-		case array != "" && strings.Contains(line, "blocks"):
-			if _, have, ok := strings.Cut(line, "["); ok {
-				all, up, found := strings.Cut(have, "/")
-				up, _, closed := strings.Cut(up, "]")
-				if found && closed && len(all) < 6 {
-					required, active = float(all), float(up)
-				}
-			}
-		case array != "" && strings.Contains(line, "recovery ="):
-			state = "recovering"
-		case array != "" && strings.Contains(line, "resync ="):
-			state = "resync"
-		case array != "" && strings.Contains(line, "check ="):
-			state = "check"
+		if name, rest, ok := strings.Cut(line, " : "); ok && strings.HasPrefix(name, "md") {
+			r.add(s)
+			r = newRaid(name, rest)
+		} else if r.name != "" {
+			r.line(strings.TrimSpace(line))
 		}
 	}
-	flush()
+	r.add(s)
 	return nil
+}
+
+func newRaid(name, rest string) raid {
+	r := raid{name: name, state: "inactive", failed: float64(strings.Count(rest, "(F)")), spare: float64(strings.Count(rest, "(S)"))}
+	if strings.HasPrefix(rest, "active") {
+		r.state = "active"
+	}
+	r.active = float64(strings.Count(rest, "[")) - r.failed - r.spare
+	r.required = r.active
+	return r
+}
+
+// line reads a line below the one with the name.
+func (r *raid) line(text string) {
+	if blocks, rest, ok := strings.Cut(text, " blocks"); ok {
+		r.blocks = float(blocks)
+		r.synced = r.blocks
+		all, up, ok := strings.Cut(between(rest, "[", "]"), "/")
+		if ok {
+			r.required, r.active = float(all), float(up)
+		}
+		return
+	}
+	for word, state := range map[string]string{"recovery": "recovering", "resync": "resync", "check": "check"} {
+		if _, rest, ok := strings.Cut(text, word+" ="); ok {
+			r.state = state
+			done, _, _ := strings.Cut(between(rest, "(", ")"), "/")
+			r.synced = float(done)
+		}
+	}
+}
+
+// between is the text between two others.
+func between(text, before, after string) string {
+	_, text, _ = strings.Cut(text, before)
+	text, _, _ = strings.Cut(text, after)
+	return text
+}
+
+func (r *raid) add(s *metric.Set) {
+	if r.name == "" {
+		return
+	}
+	for _, one := range mdStates {
+		s.Add(descMDActive, truth(one == r.state), "device", r.name, "state", one)
+	}
+	s.Add(descMDDisks, r.active, "device", r.name, "state", "active")
+	s.Add(descMDDisks, r.failed, "device", r.name, "state", "failed")
+	s.Add(descMDDisks, r.spare, "device", r.name, "state", "spare")
+	s.Add(descMDRequired, r.required, "device", r.name)
+	s.Add(descMDBlocks, r.blocks, "device", r.name)
+	s.Add(descMDSynced, r.synced, "device", r.name)
 }
