@@ -3,7 +3,7 @@
 // they are true counters: they only grow, also while retention removes old jobs.
 //
 // Values are exact at every fifteenth second; what happens between two such moments counts at the later one. The names and
-// labels are documented in docs/jobs.md.
+// labels are documented in docs/protocols/prometheus.md.
 package series
 
 import (

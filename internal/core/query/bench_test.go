@@ -1,0 +1,161 @@
+package query_test
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb"
+
+	"github.com/kept-dev/kept/internal/core/query"
+	"github.com/kept-dev/kept/internal/platform/db/dbtest"
+	"github.com/kept-dev/kept/internal/platform/series"
+)
+
+const (
+	benchHosts = 100
+	benchDays  = 30
+	benchEnd   = int64(1_795_176_000_000) // 2026-11-20 12:00 UTC
+)
+
+// benchSeries is what panels show of a host: its memory each 15 s, its processor by mode, its disks.
+func benchSeries() (out []labels.Labels) {
+	for h := range benchHosts {
+		host := fmt.Sprintf("host-%03d", h)
+		add := func(pairs ...string) {
+			out = append(out, labels.FromStrings(append(pairs, "instance", host, "job", "node")...))
+		}
+		for _, mode := range []string{"idle", "iowait", "irq", "nice", "softirq", "steal", "system", "user"} {
+			add("__name__", "node_cpu_seconds_total", "cpu", "0", "mode", mode)
+		}
+		for _, mount := range []string{"/", "/boot", "/var"} {
+			add("__name__", "node_filesystem_avail_bytes", "mountpoint", mount)
+		}
+		for i := range 300 { // others, which make the index as large as it is
+			add("__name__", fmt.Sprintf("node_other_%d_total", i))
+		}
+		add("__name__", "node_memory_MemAvailable_bytes")
+		add("__name__", "node_load1")
+	}
+	return out
+}
+
+// fill appends samples of a span, each so many milliseconds. Series that no panel shows get few.
+func fill(b *testing.B, app func() storage.Appender, all []labels.Labels, values []float64, from, to, each int64) {
+	b.Helper()
+	r := rand.New(rand.NewPCG(uint64(from), 1))
+	a := app()
+	refs := make([]storage.SeriesRef, len(all))
+	for t, n := from, 0; t < to; t, n = t+each, n+1 {
+		for i, l := range all {
+			name := l.Get("__name__")
+			if strings.HasPrefix(name, "node_other") && n%40 != 0 {
+				continue
+			}
+			if strings.HasSuffix(name, "_total") {
+				values[i] += float64(r.IntN(1500)) / 100
+			} else {
+				values[i] = 1e9 + float64(r.IntN(1e6))*4096
+			}
+			var err error
+			if refs[i], err = a.Append(refs[i], l, t, values[i]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if n%20 == 19 {
+			if err := a.Commit(); err != nil {
+				b.Fatal(err)
+			}
+			a = app()
+		}
+	}
+	if err := a.Commit(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkPanels times what a panel of a dashboard asks for with 100 hosts and a month of samples: evaluated in full, and
+// as a page that is looked at again is answered. A sample each minute in the past, each 15 s in the last two hours.
+func BenchmarkPanels(b *testing.B) {
+	dir := b.TempDir()
+	all := benchSeries()
+	values := make([]float64, len(all))
+	const day = int64(24 * 3600_000)
+	recent := benchEnd - 2*3600_000
+	for from := benchEnd - benchDays*day; from < recent; from += 3 * day {
+		w, err := tsdb.NewBlockWriter(slog.New(slog.DiscardHandler), filepath.Join(dir, string(testWS)), 6*day)
+		if err != nil {
+			b.Fatal(err)
+		}
+		fill(b, func() storage.Appender { return w.Appender(b.Context()) }, all, values, from, min(recent, from+3*day), 60_000)
+		if _, err := w.Flush(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		w.Close()
+	}
+	store, err := series.OpenTSDB(series.Config{Dir: dir, Clock: func() time.Time { return time.UnixMilli(benchEnd) }})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	watched := series.Watch(store)
+	fill(b, func() storage.Appender { return watched.For(testWS).Appender(b.Context()) }, all, values, recent, benchEnd, 15_000)
+	m, err := query.New(query.Deps{DB: dbtest.Open(b, dbtest.SQLite(b)), Store: watched})
+	if err != nil {
+		b.Fatal(err)
+	}
+	end := time.UnixMilli(benchEnd)
+	for _, panel := range []struct{ name, expr string }{
+		{"memory of each host", "node_memory_MemAvailable_bytes"},
+		{"load, the five highest", "topk(5, node_load1)"},
+		{"processor of each host", `1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m]))`},
+		{"processor by mode", "sum by (mode) (rate(node_cpu_seconds_total[5m]))"},
+		{"least free disk", "bottomk(10, node_filesystem_avail_bytes)"},
+	} {
+		for _, s := range []struct {
+			name string
+			span query.Span
+		}{
+			{"1h", query.Span{From: end.Add(-time.Hour), To: end, Step: 15 * time.Second}},
+			{"24h", query.Span{From: end.Add(-24 * time.Hour), To: end, Step: 5 * time.Minute}},
+			{"30d", query.Span{From: end.Add(-benchDays * 24 * time.Hour), To: end, Step: 2 * time.Hour}},
+		} {
+			for _, fresh := range []bool{true, false} {
+				way := map[bool]string{true: "in full", false: "again"}[fresh]
+				b.Run(panel.name+"/"+s.name+"/"+way, func(b *testing.B) {
+					q := query.Question{Expr: panel.expr, Span: s.span.Aligned(), Fresh: fresh}
+					points := 0
+					if !fresh {
+						if _, err := m.Ask(b.Context(), testWS, q); err != nil {
+							b.Fatal(err)
+						}
+					}
+					for b.Loop() {
+						if !fresh { // a sample has come meanwhile: the newest steps are evaluated again
+							app := watched.For(testWS).Appender(b.Context())
+							if _, err := app.Append(0, all[0], benchEnd-1000, 1); err != nil {
+								b.Fatal(err)
+							}
+							if err := app.Commit(); err != nil {
+								b.Fatal(err)
+							}
+						}
+						a, err := m.Ask(b.Context(), testWS, q)
+						if err != nil {
+							b.Fatal(err)
+						}
+						points = a.Value.(promql.Matrix).TotalSamples()
+					}
+					b.ReportMetric(float64(points), "points")
+				})
+			}
+		}
+	}
+}
