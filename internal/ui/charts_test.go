@@ -36,6 +36,12 @@ func testChartsAnswer(t *testing.T, b *uitest.Browser, url string) {
 	page.Wait(t, `document.querySelectorAll("kept-chart canvas").length >= 7`)
 	const pressed = `[...document.querySelectorAll("#chart-stack .chart-key")].map(b => b.getAttribute("aria-pressed")).join()`
 
+	// The browser writes numbers as the server does.
+	numbers := uitest.Eval[[2]string](t, page, `[[...document.querySelectorAll("#chart-stack-table tr:last-child td")].map(e => e.textContent).join(),
+		[...document.querySelectorAll("#chart-stack .chart-legend-table tbody tr")].map(r => r.cells[1].textContent).join()]`)
+	if numbers[0] == "" || numbers[0] != numbers[1] {
+		t.Errorf("the table says %s, the legend %s", numbers[0], numbers[1])
+	}
 	page.Click(t, "#chart-stack tbody .chart-key")
 	page.Wait(t, pressed+` === "true,false,false,false"`)
 	page.Run(t, `document.querySelectorAll("#chart-stack .chart-key")[1].focus()`)
