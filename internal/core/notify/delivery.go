@@ -167,7 +167,18 @@ type DeliveryFilter struct {
 	Limit    int // 0 is 50
 }
 
-const deliveryColumns = `d.id, d.workspace_id, d.channel_id, c.name, c.kind, d.reason, d.state, d.firing, d.resolved, d.attempts, d.created_at, d.updated_at, d.sealed`
+// givenUp is how long after its last attempt a delivery that was to be tried again counts as failed: the pipeline has
+// turned to the group's next notification by then, or the server was stopped.
+const givenUp = 10 * time.Minute
+
+// deliveryState is the state as of now.
+func (m *Module) deliveryState() string {
+	return fmt.Sprintf(`CASE WHEN d.state = '%s' AND d.updated_at < %d THEN '%s' ELSE d.state END`, stateRetrying, kernel.Micros(m.d.Clock().Add(-givenUp)), stateFailed)
+}
+
+func (m *Module) deliveryColumns() string {
+	return `d.id, d.workspace_id, d.channel_id, c.name, c.kind, d.reason, ` + m.deliveryState() + `, d.firing, d.resolved, d.attempts, d.created_at, d.updated_at, d.sealed`
+}
 
 func scanDelivery(row scanner) (d Delivery, err error) {
 	var created, updated int64
@@ -195,8 +206,8 @@ func (m *Module) Deliveries(ctx context.Context, ws kernel.WorkspaceID, f Delive
 	if !f.To.IsZero() {
 		to = kernel.Micros(f.To)
 	}
-	rows, err := m.db.Query(ctx, `SELECT `+deliveryColumns+` FROM notify_deliveries d JOIN notify_channels c ON c.id = d.channel_id
-		WHERE d.workspace_id = $1 AND ($2 = '' OR d.channel_id = $2) AND ($3 = '' OR d.state = $3) AND ($4 = '' OR d.reason = $4)
+	rows, err := m.db.Query(ctx, `SELECT `+m.deliveryColumns()+` FROM notify_deliveries d JOIN notify_channels c ON c.id = d.channel_id
+		WHERE d.workspace_id = $1 AND ($2 = '' OR d.channel_id = $2) AND ($3 = '' OR `+m.deliveryState()+` = $3) AND ($4 = '' OR d.reason = $4)
 		AND d.created_at >= $5 AND d.created_at < $6 AND ($7 = '' OR d.id < $7) ORDER BY d.id DESC LIMIT $8`,
 		ws, string(f.Channel), f.State, f.Reason, kernel.Micros(f.From), to, string(at.ID), f.Limit+1)
 	if err != nil {
@@ -235,7 +246,7 @@ func (m *Module) openDelivery(ctx context.Context, d *Delivery) error {
 
 // Delivery finds one with all its attempts; another workspace's is NotFound.
 func (m *Module) Delivery(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) (Delivery, error) {
-	d, err := scanDelivery(m.db.QueryRow(ctx, `SELECT `+deliveryColumns+` FROM notify_deliveries d JOIN notify_channels c ON c.id = d.channel_id
+	d, err := scanDelivery(m.db.QueryRow(ctx, `SELECT `+m.deliveryColumns()+` FROM notify_deliveries d JOIN notify_channels c ON c.id = d.channel_id
 		WHERE d.workspace_id = $1 AND d.id = $2`, ws, id))
 	if errors.Is(err, db.ErrNoRows) {
 		return d, kernel.Errorf(kernel.NotFound, "There is no such delivery. The log is kept for 30 days.")
@@ -279,7 +290,7 @@ func (m *Module) attempts(ctx context.Context, d Delivery) (out []Attempt, err e
 
 // lastDeliveries are the newest of each channel.
 func (m *Module) lastDeliveries(ctx context.Context, ws kernel.WorkspaceID) (map[kernel.ID]Delivery, error) {
-	rows, err := m.db.Query(ctx, `SELECT `+deliveryColumns+` FROM notify_deliveries d JOIN notify_channels c ON c.id = d.channel_id
+	rows, err := m.db.Query(ctx, `SELECT `+m.deliveryColumns()+` FROM notify_deliveries d JOIN notify_channels c ON c.id = d.channel_id
 		WHERE c.workspace_id = $1 AND d.id = (SELECT max(id) FROM notify_deliveries WHERE channel_id = c.id)`, ws)
 	if err != nil {
 		return nil, fmt.Errorf("notify: %w", err)

@@ -89,6 +89,11 @@ func (m *Module) attempt(ctx context.Context, ws kernel.WorkspaceID, id kernel.I
 	if c.Disabled() && n.Reason != reasonTest {
 		return "", &failure{text: "the channel is off"}
 	}
+	if n.Reason == reasonAlert && !c.Resolved {
+		if alerts = slices.DeleteFunc(slices.Clone(alerts), func(a *alert.Alert) bool { return a.ResolvedAt(n.At) }); len(alerts) == 0 {
+			return "", nil
+		}
+	}
 	if f := m.leaveAlone(ctx, c); f != nil {
 		return "", f
 	}
@@ -114,7 +119,8 @@ func (m *Module) leaveAlone(ctx context.Context, c Channel) *failure {
 	if d <= 0 {
 		return nil
 	}
-	if m.wait(ctx, d) != nil {
+	deadline, ok := ctx.Deadline()
+	if ok && time.Until(deadline) < d || m.wait(ctx, d) != nil {
 		return &failure{text: "the provider asked to be left alone for a while", retry: true}
 	}
 	return nil

@@ -136,8 +136,11 @@ func sendSlackBot(ctx context.Context, s *shot) error {
 func (s *shot) slackChange(ctx context.Context, msg slackMessage) (gone bool, err error) {
 	msg.Channel, msg.TS = firstOf(s.thread.More, s.c.set["channel"]), s.thread.ID
 	out, err := s.slackCall(ctx, "chat.update", msg)
-	if err != nil && (out.Error == "message_not_found" || out.Error == "cant_update_message") {
+	switch out.Error {
+	case "message_not_found":
 		return true, nil
+	case "edit_window_closed", "cant_update_message": // the workspace does not let messages be changed: answer it all the same
+		return false, nil
 	}
 	return false, err
 }

@@ -149,6 +149,44 @@ func (w *world) account2(t testing.TB, email string) kernel.AccountID {
 	return a.ID
 }
 
+// TestOnlyWhatIsWanted: a channel that does not want to hear of ends does not, and an attempt that nobody follows up counts
+// as failed.
+func TestOnlyWhatIsWanted(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		p := w.connect(t)
+		c := w.setUp(t, "slack")
+		if _, err := w.Update(t.Context(), w.ws, c.ID, Edit{Name: c.Name}); err != nil {
+			t.Fatal(err)
+		}
+		n, one := w.notifier(t, c.ID), w.firing("HostDown", "host", "web-1")
+		two := w.firing("HostDown", "host", "web-2")
+		if _, err := n.Notify(w.pipeline(t, "g"), w.over(one)); err != nil || p.asked != 0 {
+			t.Errorf("%v, asked %d times", err, p.asked)
+		}
+		if _, err := n.Notify(w.pipeline(t, "g"), w.over(one), two); err != nil || p.all()[0].Title != "Firing: HostDown on web-2" {
+			t.Errorf("%v, %+v", err, p.all())
+		}
+		p.set(http.StatusBadGateway, "")
+		w.Clock.Add(time.Second)
+		n.Notify(w.pipeline(t, "g"), two)
+		count := func(state string) int {
+			list, _, err := w.Deliveries(t.Context(), w.ws, DeliveryFilter{State: state})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(list)
+		}
+		if count(stateRetrying) != 1 || count(stateFailed) != 0 {
+			t.Error("it is not to be tried again")
+		}
+		w.Clock.Add(givenUp + time.Second)
+		if count(stateRetrying) != 0 || count(stateFailed) != 1 || count(stateSent) != 1 {
+			t.Error("it is tried for ever")
+		}
+	})
+}
+
 // TestOwnersHearOfAlerts: without any channel there is one.
 func TestOwnersHearOfAlerts(t *testing.T) {
 	t.Parallel()
