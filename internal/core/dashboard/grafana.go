@@ -128,6 +128,7 @@ func (im *importer) head(g grafana, text []byte) {
 	for _, l := range g.Links {
 		im.note("", "The link %q is not taken over.", l.Title)
 	}
+	im.note("", "Strokes, fills, colours, legends and tooltips are drawn the way that they are drawn here.")
 	im.unknown("", text, dashboardFields, "Of the dashboard, these fields are not understood")
 }
 

@@ -89,6 +89,9 @@ type grafanaField struct {
 		ThresholdsStyle struct {
 			Mode string `json:"mode"`
 		} `json:"thresholdsStyle"`
+		Scale struct {
+			Type string `json:"type"`
+		} `json:"scaleDistribution"`
 	} `json:"custom"`
 }
 
@@ -468,6 +471,12 @@ func (im *importer) rest(title string, g grafanaPanel, p *Panel) {
 	}
 	if f := g.FieldConfig.Defaults; len(f.Mappings) > 0 {
 		im.note(title, "Texts in place of values (mappings) are not taken over.")
+	}
+	if g.FieldConfig.Defaults.Custom.Scale.Type == "log" {
+		im.note(title, "Its axis is logarithmic; here it is linear.")
+	}
+	if f := g.FieldConfig.Defaults; f.Name != "" || f.NoValue != "" {
+		im.note(title, "A name for all series, or a text in place of no value, is not taken over.")
 	}
 	if len(g.FieldConfig.Defaults.Links) > 0 {
 		im.note(title, "Links of values are not taken over.")

@@ -228,7 +228,7 @@ func (pic *picture) fill(lines []line, span ui.TimeRange) {
 	if pic.Panel.Kind == KindHeatMap {
 		lines = buckets(lines)
 	}
-	index := pic.moments(span)
+	index, named := pic.moments(span), severalNames(lines)
 	for _, l := range lines {
 		s := ui.Series{Label: l.label, Values: make([]float64, len(c.At))}
 		for i := range s.Values {
@@ -240,11 +240,25 @@ func (pic *picture) fill(lines []line, span ui.TimeRange) {
 			}
 		}
 		if pic.Panel.Kind == KindTable {
-			l.labels.Range(func(l labels.Label) { s.Labels = append(s.Labels, ui.Param{Name: l.Name, Value: l.Value}) })
+			l.labels.Range(func(l labels.Label) {
+				if named || l.Name != labels.MetricName {
+					s.Labels = append(s.Labels, ui.Param{Name: l.Name, Value: l.Value})
+				}
+			})
 		}
 		c.Series = append(c.Series, s)
 	}
 	pic.judge()
+}
+
+// severalNames tells whether series have names that tell them apart.
+func severalNames(lines []line) bool {
+	for _, l := range lines {
+		if l.labels.Get(labels.MetricName) != lines[0].labels.Get(labels.MetricName) {
+			return true
+		}
+	}
+	return false
 }
 
 // moments makes the axis and finds the place of a time on it.

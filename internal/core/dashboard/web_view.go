@@ -114,8 +114,8 @@ type panelView struct {
 	Version  int64
 }
 
-// Columns is the class of the panel's width.
-func (p panelView) Columns() string { return fmt.Sprintf("dw-%d", p.Panel.width()) }
+// Columns are the classes of the panel's width and kind.
+func (p panelView) Columns() string { return fmt.Sprintf("dw-%d dk-%s", p.Panel.width(), p.Panel.Kind) }
 
 // ElementID is the id of the panel in the page.
 func (p panelView) ElementID() string { return "p-" + p.Key }
