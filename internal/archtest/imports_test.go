@@ -141,6 +141,7 @@ var homes = []home{
 	{"github.com/coreos/go-oidc/v3", []string{"internal/core/federation"}, "what a provider says is checked in one place"},
 	{"golang.org/x/oauth2", []string{"internal/core/federation"}, "what a provider says is checked in one place"},
 	{"github.com/phuslu/iploc", []string{"internal/platform/geo"}, "its table is large, and its licence wants a line where it shows"},
+	{"github.com/prometheus/alertmanager", []string{"internal/core/alert", "internal/core/notify"}, "who is told what is decided in two places; others see their types"},
 	{"github.com/alecthomas/kong", []string{"cmd", "internal/platform/config"}, "flags are read once, in the command"},
 }
 

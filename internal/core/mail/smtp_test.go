@@ -372,5 +372,23 @@ func TestOutboxThroughSMTP(t *testing.T) {
 		if mails := srv.mails(); len(mails) != 1 || !bytes.Contains([]byte(mails[0]), []byte("Message-ID: <")) {
 			t.Errorf("%q", mails)
 		}
+		threaded := testMail()
+		threaded.Thread = "abc123"
+		b.send(t, threaded)
+		b.send(t, threaded)
+		b.drain(t, 2)
+		for i, raw := range srv.mails() {
+			m, err := netmail.ReadMessage(strings.NewReader(raw))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := ""
+			if i > 0 {
+				want = "<thread.abc123@kept.example>"
+			}
+			if m.Header.Get("In-Reply-To") != want || m.Header.Get("References") != want || m.Header.Get("Message-ID") == want {
+				t.Errorf("mail %d: %v", i, m.Header)
+			}
+		}
 	})
 }
