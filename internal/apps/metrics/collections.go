@@ -38,7 +38,7 @@ func (m *Module) hostCollection(c privacy.Collection) privacy.Collection {
 	c.Oldest, c.Count, c.Sweep, c.MaxAge, c.Erase = m.oldest("hosts", "last_seen_at"), m.counter("hosts"), m.sweeper("hosts", "last_seen_at"), m.d.MaxAge, m.eraser("hosts")
 	c.Export = func(ctx context.Context, ws kernel.WorkspaceID, item func(v any) error) error {
 		list, err := m.Hosts(ctx, ws)
-		return each(list, err, item)
+		return exportAll(list, err, item)
 	}
 	return c
 }
@@ -68,7 +68,7 @@ func (m *Module) changeCollection(c privacy.Collection) privacy.Collection {
 	c.Oldest, c.Count, c.Sweep, c.MaxAge, c.Erase = m.oldest("host_changes", "at"), m.counter("host_changes"), m.sweeper("host_changes", "at"), m.d.MaxAge, m.eraser("host_changes")
 	c.Export = func(ctx context.Context, ws kernel.WorkspaceID, item func(v any) error) error {
 		list, err := m.changes(ctx, ws, time.Time{}, m.d.Clock().Add(48*time.Hour), math.MaxInt32)
-		return each(list, err, item)
+		return exportAll(list, err, item)
 	}
 	return c
 }
@@ -85,7 +85,7 @@ func (m *Module) deployCollection(c privacy.Collection) privacy.Collection {
 	c.Oldest, c.Count, c.Sweep, c.MaxAge, c.Erase = m.oldest("deploys", "created_at"), m.counter("deploys"), m.sweeper("deploys", "created_at"), m.d.MaxAge, m.eraser("deploys")
 	c.Export = func(ctx context.Context, ws kernel.WorkspaceID, item func(v any) error) error {
 		list, err := m.deploys(ctx, ws, time.Time{}, m.d.Clock().Add(48*time.Hour), math.MaxInt32)
-		return each(list, err, item)
+		return exportAll(list, err, item)
 	}
 	return c
 }
@@ -100,7 +100,7 @@ func (m *Module) dropCollection(c privacy.Collection) privacy.Collection {
 	c.Oldest, c.Count = m.oldest("metric_drops", "created_at"), m.counter("metric_drops")
 	c.Export = func(ctx context.Context, ws kernel.WorkspaceID, item func(v any) error) error {
 		list, err := m.Drops(ctx, ws)
-		return each(list, err, item)
+		return exportAll(list, err, item)
 	}
 	erase := m.eraser("metric_drops")
 	c.Erase = func(ctx context.Context, ws kernel.WorkspaceID) (int64, error) {
@@ -111,7 +111,7 @@ func (m *Module) dropCollection(c privacy.Collection) privacy.Collection {
 	return c
 }
 
-func each[T any](list []T, err error, item func(any) error) error {
+func exportAll[T any](list []T, err error, item func(any) error) error {
 	for _, v := range list {
 		if err := item(v); err != nil {
 			return err

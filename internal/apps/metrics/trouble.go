@@ -33,19 +33,22 @@ const (
 	silentAfterIntervals = 4
 )
 
-// silent tells whether a host has stopped reporting.
+// silent tells whether a host has stopped reporting. What counts are samples: an agent may say hello and send none.
 func silent(h Host, v *vitals, now time.Time) bool {
-	last := h.LastSeen
-	if v.Seen.After(last) {
-		last = v.Seen
-	}
-	if v.HasSeries || h.Source == fromSeries {
-		last = v.Seen // what counts are samples: an agent may say hello and send none
-	}
 	if h.Source == fromAgent && !v.HasSeries && now.Sub(h.FirstSeen) < silentAfter {
 		return false // it has just been enrolled
 	}
-	return now.Sub(last) > max(silentAfter, silentAfterIntervals*h.Every)
+	return now.Sub(v.Seen) > max(silentAfter, silentAfterIntervals*h.Every)
+}
+
+// silence says for how long a host has been silent.
+func silence(h Host, v *vitals, now time.Time) string {
+	since := latest(h.LastSeen, v.Seen)
+	if now.Sub(since) <= silentAfter {
+		return "Its agent says hello, but sends no samples"
+	}
+	text, _ := ui.Duration(now.Sub(since).Round(time.Second))
+	return "No samples for " + text
 }
 
 // troubles say what is wrong with a host, the worst first.
@@ -55,7 +58,7 @@ func (m *Module) troubles(h Host, v *vitals, now time.Time) (out []trouble) {
 	}
 	switch {
 	case silent(h, v, now):
-		add(100, ui.ToneBad, "No samples for %s", sinceText(now, latest(h.LastSeen, v.Seen)))
+		add(100, ui.ToneBad, "%s", silence(h, v, now))
 	case v.Up == 0:
 		add(98, ui.ToneBad, "Cannot be reached by whoever scrapes it")
 	}
@@ -126,11 +129,6 @@ func latest(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-func sinceText(now, then time.Time) string {
-	text, _ := ui.Duration(now.Sub(then).Round(time.Second))
-	return text
 }
 
 func clockText(off float64, skew time.Duration) string {

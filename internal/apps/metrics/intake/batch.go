@@ -152,10 +152,19 @@ func (b *batch) sample(ref storage.SeriesRef, ls labels.Labels, st, t int64, v f
 		*stored++
 	}
 	if err != nil && refusable(err) {
-		b.refuse(1, fmt.Sprintf("%v: %s at %d", err, clip(ls.String()), t))
+		b.refuseSample(ls, t, err)
 		return ref, nil
 	}
 	return ref, err
+}
+
+// refuseSample is refuse for one sample. Its text is made only where there is room for it: there may be many.
+func (b *batch) refuseSample(ls labels.Labels, t int64, err error) {
+	why := ""
+	if len(b.problems) < maxProblems {
+		why = fmt.Sprintf("%v: %s at %d", err, clip(ls.String()), t)
+	}
+	b.refuse(1, why)
 }
 
 func (b *batch) append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, o storage.AOptions) (storage.SeriesRef, error) {

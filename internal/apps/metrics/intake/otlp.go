@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/storage/remote/otlptranslator/prometheusremotewrite"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 
 	"github.com/kept-dev/kept/internal/kernel"
@@ -27,10 +29,16 @@ const mediaJSON = "application/json"
 
 // Limits of an OTLP request: its messages become objects in memory, each many times as large as on the wire.
 const (
-	maxJSON     = 4 << 20 // bytes
-	maxMessages = 500_000 // data points, attributes and whatever has a message of its own
-	perMessage  = 200     // bytes that one takes in memory, about
+	maxJSON     = 4 << 20   // bytes
+	maxMessages = 500_000   // data points, attributes and whatever has a message of its own
+	maxSamples  = 1_000_000 // that one request becomes: each bucket of a histogram is one
+	perMessage  = 200       // bytes that one takes in memory, about
 )
+
+// oldestPoint is how old a data point may be. The store takes no older ones, but for each resource the translation makes
+// target_info for all the time between its oldest and its newest point, which a point from 1970 would make a lot of, and one
+// of the far future too.
+const oldestPoint = 26 * time.Hour
 
 // lookback is how long a query looks back; target_info is repeated within it.
 const lookback = 5 * time.Minute
@@ -195,6 +203,7 @@ func (in *Intake) storeOTLP(ctx context.Context, ws kernel.WorkspaceID, req pmet
 	if err != nil {
 		return nil, err
 	}
+	b.leaveOut(req.Metrics(), in.d.Clock())
 	if fatal, err := b.translate(ctx, req); fatal != nil {
 		b.undo()
 		return nil, fatal
@@ -207,6 +216,39 @@ func (in *Intake) storeOTLP(ctx context.Context, ws kernel.WorkspaceID, req pmet
 	in.quotas.take(ws, b.Samples+b.Histograms+b.Refused)
 	in.count("otlp", b.Counts)
 	return b, nil
+}
+
+// leaveOut refuses data points that are older or newer than any that can be stored.
+func (b *batch) leaveOut(md pmetric.Metrics, now time.Time) {
+	oldest, newest, refused := pcommon.NewTimestampFromTime(now.Add(-oldestPoint)), pcommon.NewTimestampFromTime(now.Add(maxAhead)), 0
+	out := func(t pcommon.Timestamp) bool {
+		is := t < oldest || t > newest
+		if is {
+			refused++
+		}
+		return is
+	}
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			for _, m := range sm.Metrics().All() {
+				switch m.Type() {
+				case pmetric.MetricTypeGauge:
+					m.Gauge().DataPoints().RemoveIf(func(p pmetric.NumberDataPoint) bool { return out(p.Timestamp()) })
+				case pmetric.MetricTypeSum:
+					m.Sum().DataPoints().RemoveIf(func(p pmetric.NumberDataPoint) bool { return out(p.Timestamp()) })
+				case pmetric.MetricTypeHistogram:
+					m.Histogram().DataPoints().RemoveIf(func(p pmetric.HistogramDataPoint) bool { return out(p.Timestamp()) })
+				case pmetric.MetricTypeExponentialHistogram:
+					m.ExponentialHistogram().DataPoints().RemoveIf(func(p pmetric.ExponentialHistogramDataPoint) bool { return out(p.Timestamp()) })
+				case pmetric.MetricTypeSummary:
+					m.Summary().DataPoints().RemoveIf(func(p pmetric.SummaryDataPoint) bool { return out(p.Timestamp()) })
+				}
+			}
+		}
+	}
+	if refused > 0 {
+		b.refuse(refused, fmt.Sprintf("data points are older than %v, or more than %v in the future", oldestPoint, maxAhead))
+	}
 }
 
 // translate writes what a request carries to the batch. fatal ends the request; err is about some of its metrics.
@@ -224,11 +266,16 @@ func (b *batch) translate(ctx context.Context, req pmetricotlp.ExportRequest) (f
 type otlpAppender struct {
 	*batch
 	fatal error
+	seen  int
 }
 
 // Append implements storage.AppenderV2.
 func (a *otlpAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, o storage.AppendV2Options) (storage.SeriesRef, error) {
 	if a.fatal != nil {
+		return 0, a.fatal
+	}
+	if a.seen++; a.seen > maxSamples {
+		a.fatal = tooLarge()
 		return 0, a.fatal
 	}
 	stored := &a.Samples
@@ -250,7 +297,7 @@ func (a *otlpAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int
 		*stored++
 		a.Exemplars += len(o.Exemplars)
 	case refusable(err):
-		a.refuse(1, fmt.Sprintf("%v: %s at %d", err, clip(ls.String()), t))
+		a.refuseSample(ls, t, err)
 		return 0, nil
 	default:
 		a.fatal = err

@@ -142,6 +142,25 @@ func TestOTLPPartialSuccess(t *testing.T) {
 	}
 }
 
+// TestOTLPFromTheBeginningOfTime: one point with a time of zero, or of a far future, costs no more than any other.
+func TestOTLPFromTheBeginningOfTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	req := export("web-1")
+	points := req.Metrics().ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Gauge().DataPoints()
+	points.AppendEmpty().SetIntValue(1)
+	points.AppendEmpty().SetTimestamp(pcommon.Timestamp(1<<63 - 1))
+	body, _ := req.MarshalProto()
+	rec := w.post(otlpPath, body, "Content-Type", "application/x-protobuf")
+	want(t, rec, 200)
+	if !strings.Contains(rec.Body.String(), "in the future") {
+		t.Errorf("answer: %q", rec.Body)
+	}
+	if n := len(w.read(t, ws)); n < 7 || n > 10 {
+		t.Errorf("%d samples are stored", n)
+	}
+}
+
 func TestWhatIsNotOTLP(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
