@@ -167,7 +167,7 @@ func theirs(text string) (out []string, err error) {
 	}
 }
 
-// FuzzAsPrometheus: what both read, both read alike; and we refuse nothing that Prometheus takes, but quoted names.
+// FuzzAsPrometheus: what both read, both read alike.
 func FuzzAsPrometheus(f *testing.F) {
 	f.Add(classic)
 	f.Add("a{b=\"c\"} 1e3 12\n")
@@ -192,6 +192,9 @@ func FuzzAsPrometheus(f *testing.F) {
 		want, err := theirs(text)
 		if err != nil || len(want) != len(mine) {
 			return // they are stricter about some white space
+		}
+		if strings.Contains("\n"+text, "\n ") || strings.Contains("\n"+text, "\n\t") {
+			return // they take white space before a name for a part of it
 		}
 		if !slices.Equal(mine, want) {
 			t.Errorf("%q\nwe read %q\nthey    %q", text, mine, want)

@@ -69,7 +69,7 @@ func Open(dir string, opts Options) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	s := &Spool{dir: dir, opts: opts, news: make(chan struct{}, 1)}
+	s := &Spool{dir: dir, opts: opts, news: make(chan struct{}, 1), lastSync: time.Now()}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -306,7 +306,7 @@ func (s *Spool) Close() error {
 	defer s.mu.Unlock()
 	var errs []error
 	if s.file != nil {
-		errs = append(errs, s.file.Sync(), s.file.Close())
+		errs = append(errs, s.file.Close())
 	}
 	if s.reading != nil {
 		errs = append(errs, s.reading.Close())
