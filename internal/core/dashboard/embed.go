@@ -374,8 +374,12 @@ func (m *Module) embeddingPage(w http.ResponseWriter, r *http.Request) error {
 func (m *Module) renderEmbedding(w http.ResponseWriter, r *http.Request, status int, ws kernel.WorkspaceID, e embedding, form ui.Form) error {
 	base := strings.TrimSuffix(m.baseURL(), "/")
 	v := embeddingView{Form: form, On: e.Generation > 0 && len(e.Origins) > 0, Changed: e.ChangedAt, Count: e.Generation, Rotate: homeHref(ws) + "/embedding/rotate", MayManage: may(r, httpx.MayManage), Origins: e.Origins}
-	v.Command = fmt.Sprintf("curl -X POST %s/api/v1/embed/tokens -H 'Authorization: Bearer <API key>' -H 'Content-Type: application/json' \\\n  -d '{\"dashboard\": \"<id>\", \"panels\": [\"<panel>\"], \"filters\": [{\"label\": \"customer\", \"value\": \"acme\"}], \"ttl_seconds\": 900}'", base)
-	v.Page = fmt.Sprintf("<script type=\"module\" src=\"%s%s\"></script>\n<kept-panel src=\"%s\" panel=\"<panel>\" token-src=\"/my-page-that-answers-a-token\"></kept-panel>", base, pathScript, base)
+	dash, panel := "<id>", "<panel>"
+	if q := r.URL.Query(); panelID.MatchString(q.Get("panel")) && len(q.Get("dashboard")) <= 100 {
+		dash, panel = q.Get("dashboard"), q.Get("panel")
+	}
+	v.Command = fmt.Sprintf("curl -X POST %s/api/v1/embed/tokens -H 'Authorization: Bearer <API key>' -H 'Content-Type: application/json' \\\n  -d '{\"dashboard\": %q, \"panels\": [%q], \"filters\": [{\"label\": \"customer\", \"value\": \"acme\"}], \"ttl_seconds\": 900}'", base, dash, panel)
+	v.Page = fmt.Sprintf("<script type=\"module\" src=\"%s%s\"></script>\n<kept-panel src=\"%s\" panel=%q token-src=\"/my-page-that-answers-a-token\"></kept-panel>", base, pathScript, base, panel)
 	page := ui.Page{Title: "Embedding", App: appKey, Section: homeHref(ws), Body: v, Crumbs: []ui.Crumb{{Label: "Dashboards", Href: homeHref(ws)}},
 		Lead: "Show panels on your own pages, each visitor with his own filters. Your server asks for a token; the visitor's browser can narrow what it shows, never widen it."}
 	switch r.URL.Query().Get("done") {

@@ -108,9 +108,9 @@ type panelView struct {
 	Src      string // where it is drawn alone, as a part of a page
 	Full     string // the page of the panel
 	Edit     string // empty: it cannot be changed
-	Change   string // where its buttons post
 	Explore  string
 	DataHref string
+	Embed    string // where one learns how to show it elsewhere
 	Version  int64
 }
 
@@ -280,7 +280,10 @@ func (f *frame) panelView(p Panel, e env, key string, override []string) *panelV
 	}
 	pv.Src = base + "/part" + query + sep + "key=" + url.QueryEscape(key)
 	if f.Editable() {
-		pv.Edit, pv.Change = base+"/edit", f.Base+"/change"
+		pv.Edit = base + "/edit"
+	}
+	if f.MayChange {
+		pv.Embed = homeHref(f.WS) + "/embedding?" + url.Values{"dashboard": {f.ID}, "panel": {p.ID}}.Encode()
 	}
 	pv.picture.env = e
 	return pv
