@@ -54,6 +54,11 @@ func belong(t *testing.T, a *testkit.App, p *testkit.Person) belongings {
 		VALUES ($1, $2, $3, $3, 'theirs', $3, '', 0, 0, $4, 0)`, passkey, p.AccountID, []byte(passkey), now)
 	exec(t, a, `INSERT INTO linked_providers (id, account_id, provider, issuer, subject, email, sealed_at, sealed_until, created_at, last_used_at)
 		VALUES ($1, $2, 'work', 'https://id.example', $1, '', 0, 0, $3, $3)`, provider, p.AccountID, now)
+	channel, delivery := made(), made()
+	exec(t, a, `INSERT INTO notify_channels (id, workspace_id, name, name_key, kind, resolved, sealed, failures, disabled_at, disabled_why, not_before, created_at, updated_at)
+		VALUES ($1, $2, 'theirs', 'theirs', 'webhook', 1, $3, 0, 0, '', 0, $4, $4)`, channel, ws, []byte("sealed"), now)
+	exec(t, a, `INSERT INTO notify_deliveries (id, workspace_id, channel_id, notice, reason, state, firing, resolved, attempts, created_at, updated_at, sealed)
+		VALUES ($1, $2, $3, $5, 'alert', 'sent', 1, 0, 1, $4, $4, $5)`, delivery, ws, channel, now, []byte("sealed"))
 	scim := keyWith(t, a, ws, access.ScopeSCIM)
 	group := provisioned(t, p, scim, "Groups", map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:Group"}, "displayName": "theirs"})
 	user := provisioned(t, p, scim, "Users", map[string]any{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User"},
@@ -66,6 +71,7 @@ func belong(t *testing.T, a *testkit.App, p *testkit.Person) belongings {
 		settings + "/invitations/{id}": string(invitation.ID), settings + "/members/{account}": string(p.AccountID),
 		"/account/logins/{id}": login, "/account/passkeys/{id}": passkey, "/account/providers/{id}": provider,
 		settings + "/provisioning/groups/{id}": group, "/scim/v2/Groups/{id}": group, "/scim/v2/Users/{id}": user,
+		"/w/{ws}/channels/{id}": channel, "/w/{ws}/deliveries/{id}": delivery,
 		"/w/{ws}/jobs/{queue}/{id...}": "secret-job", "/api/v1/jobs/{queue}/{id...}": "secret-job",
 	}
 }
