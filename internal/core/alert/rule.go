@@ -35,7 +35,9 @@ const (
 	maxExpr       = 8 << 10
 	maxText       = 2 << 10 // of an annotation or label, since they are templates that run
 	maxPairs      = 30      // labels, or annotations
-	maxRuleAlerts = 1000    // alerts of one rule at once, unless its group says less
+	minInterval   = 5 * time.Second
+	maxInterval   = 24 * time.Hour
+	maxRuleAlerts = 1000 // alerts of one rule at once, unless its group says less
 )
 
 // Rule is one rule as a person wrote it. Which fields count depends on the kind.

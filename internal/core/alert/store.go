@@ -152,7 +152,7 @@ func (m *Module) SaveRule(ctx context.Context, ws kernel.WorkspaceID, r Rule, ev
 	if _, err := m.check(r); err != nil {
 		return r, err
 	}
-	if every != 0 && (every < 5*time.Second || every > 24*time.Hour) {
+	if every != 0 && (every < minInterval || every > maxInterval) {
 		return r, kernel.InvalidField("interval", "Choose between 5 seconds and a day.")
 	}
 	err := m.d.DB.Tx(ctx, func(tx *db.Tx) (err error) {

@@ -195,13 +195,17 @@ func (w *world) put(value float64, pairs ...string) {
 
 func (w *world) putAt(at time.Time, value float64, pairs ...string) {
 	w.t.Helper()
+	if err := w.append(at, value, pairs...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) append(at time.Time, value float64, pairs ...string) error {
 	app := w.store.For(w.ws).AppenderV2(context.Background())
 	if _, err := app.Append(0, labels.FromStrings(pairs...), 0, at.UnixMilli(), value, nil, nil, storage.AOptions{}); err != nil {
-		w.t.Fatal(err)
+		return err
 	}
-	if err := app.Commit(); err != nil {
-		w.t.Fatal(err)
-	}
+	return app.Commit()
 }
 
 // run lets time go by while a series has a value, written every 15 s.

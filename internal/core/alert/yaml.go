@@ -54,6 +54,9 @@ func (m *Module) readYAML(text []byte) (groups []Group, out []Rule, list []Impor
 		bad[ofRule.Group][ofRule.Rule-1] = ofRule.Err.Error()
 	}
 	for _, g := range file.Groups {
+		if every := time.Duration(g.Interval); every != 0 && (every < minInterval || every > maxInterval) {
+			return nil, nil, nil, kernel.InvalidField("yaml", "Group "+g.Name+": an interval is between 5 seconds and a day.")
+		}
 		groups = append(groups, Group{Name: g.Name, Interval: g.Interval, QueryOffset: g.QueryOffset, Limit: g.Limit, Labels: g.Labels})
 		for i, in := range g.Rules {
 			r := ofFormat(g.Name, in)
