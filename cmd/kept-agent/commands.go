@@ -31,6 +31,7 @@ func (runCmd) Run(ctx context.Context, s *settings, log *slog.Logger) error {
 		return err
 	}
 	log.Info("kept-agent runs", "version", version(), "server", s.Server+s.Write, "interval", conf.Interval, "buffer", conf.StateDir)
+	giveBack() // of reading the command line, and again when all has run once
 	started := time.AfterFunc(conf.Interval*3/2, giveBack)
 	defer started.Stop()
 	return a.Run(ctx)

@@ -242,6 +242,7 @@ func TestDocumentedSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, text, _ = bytes.Cut(text, []byte("\n## Settings\n"))
 	_, stdout, _ := command(t.Context(), nil, "run", "--help")
 	for field := range strings.FieldsSeq(stdout) {
 		name, _, _ := strings.Cut(strings.TrimRight(field, ".,"), "=")

@@ -235,7 +235,7 @@ func (a *Agent) keep(points []metric.Point, at int64) {
 		if need := s2.MaxEncodedLen(len(a.raw)); cap(a.packed) < need {
 			a.packed = make([]byte, need)
 		}
-		a.packed = s2.EncodeSnappy(a.packed[:cap(a.packed)], a.raw)
+		a.packed = s2.EncodeSnappyBetter(a.packed[:cap(a.packed)], a.raw)
 		a.spool.Append(spool.Record{Time: at, Samples: w.Len(), Payload: a.packed})
 		return nil // appending does not fail
 	})
