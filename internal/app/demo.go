@@ -95,6 +95,11 @@ func RunDemo(ctx context.Context, cfg config.Config, temporary bool, w io.Writer
 	if err := shop.Start(ctx); err != nil {
 		return err
 	}
+	stop, err := a.startDemoMetrics(ctx, made, shop.MetricsURL())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop(context.WithoutCancel(ctx))) }()
 	select {
 	case <-ctx.Done():
 		return nil

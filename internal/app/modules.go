@@ -81,6 +81,7 @@ func (a *App) buildModules(context.Context) (err error) {
 	for _, m := range a.extra {
 		a.modules = append(a.modules, mounted{m, a.control})
 	}
+	a.joinTelemetry()
 	// The queue comes last, so that the modules whose code its jobs run are started before it and stopped after it.
 	a.modules = append(a.modules, mounted{queueModule{a.queue}, a.control})
 	for _, m := range a.modules {
