@@ -151,7 +151,8 @@ func (a *Agent) Run(ctx context.Context) error {
 		group.Go(func() { a.greet(ctx) })
 	}
 	a.measure(ctx)
-	a.drain(stop)
+	a.drain(sender)
+	stop()
 	group.Wait()
 	return a.spool.Close()
 }
@@ -159,15 +160,13 @@ func (a *Agent) Run(ctx context.Context) error {
 // patience is how long a stopping agent waits for the server.
 const patience = 5 * time.Second
 
-func (a *Agent) drain(stop func()) {
-	end := time.Now().Add(patience)
-	for time.Now().Before(end) {
+// drain waits until all is sent, unless the server is away.
+func (a *Agent) drain(sender *send.Sender) {
+	for end := time.Now().Add(patience); time.Now().Before(end) && !sender.Away(); time.Sleep(20 * time.Millisecond) {
 		if _, any := a.spool.Oldest(); !any {
-			break
+			return
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
-	stop()
 }
 
 // measure takes all measurements until ctx ends.

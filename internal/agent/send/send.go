@@ -45,11 +45,11 @@ type Sender struct {
 	said     string // the last problem that was logged, to log it once
 	body     []byte
 
-	stored atomic.Int64
+	away atomic.Bool
 }
 
-// Stored is how many requests the server has stored.
-func (s *Sender) Stored() int64 { return s.stored.Load() }
+// Away tells whether the last try failed and there will be another: waiting for the server now would take long.
+func (s *Sender) Away() bool { return s.away.Load() }
 
 // outcome is what is to be done after a try.
 type outcome struct {
@@ -79,6 +79,7 @@ func (s *Sender) Run(ctx context.Context) {
 		}
 		o := s.try(ctx, record)
 		s.report(o)
+		s.away.Store(!o.done && !o.again)
 		switch {
 		case ctx.Err() != nil && !o.done:
 			return
@@ -197,7 +198,6 @@ func (s *Sender) judge(answer *http.Response, text string, samples int) outcome 
 
 // accepted looks at what the server says it stored: one that does not say may have taken nothing.
 func (s *Sender) accepted(answer *http.Response, samples int) outcome {
-	s.stored.Add(1)
 	o := outcome{done: true, stored: true}
 	if s.version1 {
 		return o
