@@ -87,7 +87,7 @@ func (m *Module) browsersCollection() privacy.Collection {
 
 func (m *Module) threadsCollection() privacy.Collection {
 	return privacy.Collection{
-		Name: "notify_threads", Module: "notify", Title: "Threads of notifications", Subjects: "nobody",
+		Name: "notify_threads", Module: "notify", Title: "Threads of notifications", Subjects: "whoever the labels of alerts name",
 		Purpose: "to answer and change what was posted about the same alerts before", LegalBasis: "contract",
 		Retention: "until the alerts are over, 30 days after the last message at most", Where: controlDB, Promises: []string{"SEC-4"},
 		Fields: []privacy.Field{
@@ -131,7 +131,7 @@ func (m *Module) deliveriesCollection() privacy.Collection {
 
 func (m *Module) attemptsCollection() privacy.Collection {
 	return privacy.Collection{
-		Name: "notify_attempts", Module: "notify", Title: "Attempts at deliveries", Subjects: "nobody",
+		Name: "notify_attempts", Module: "notify", Title: "Attempts at deliveries", Subjects: "whoever the labels of alerts name",
 		Purpose: "to show how often something was tried and what came of it", LegalBasis: "contract",
 		Retention: "30 days", Where: controlDB, Promises: []string{"SEC-4"},
 		Fields: []privacy.Field{
