@@ -1,6 +1,6 @@
 # `make test` is all that a change must pass. CONTRIBUTING.md has the rest.
 
-.PHONY: test quick demo assets clean
+.PHONY: test quick demo build assets clean
 
 # Everything: installs what the tests need where it may, then runs each check
 # of tools/check. Some ten minutes on two cores.
@@ -15,6 +15,10 @@ quick:
 
 demo:
 	@go run ./cmd/kept demo
+
+# The programs that are installed, without what only debuggers read.
+build:
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/kept ./cmd/kept-agent
 
 # The committed scripts and styles of the pages, from their sources.
 assets:
