@@ -29,7 +29,10 @@ func TestAnswersCarryTheirHeaders(t *testing.T) {
 			t.Errorf("%s %s: X-Content-Type-Options is %q", r.Method, r.Path, got)
 		}
 		for name := range h {
-			if strings.HasPrefix(name, "Access-Control-") {
+			// Embedded panels are for other sites. What a browser asks beforehand carries no token, so any site hears that it
+			// may ask; whether it gets an answer is tested in core/dashboard.
+			preflight := r.Method == http.MethodOptions && strings.HasPrefix(r.Path, "/api/v1/embed/")
+			if strings.HasPrefix(name, "Access-Control-") && !preflight {
 				t.Errorf("%s %s: %s lets other sites in", r.Method, r.Path, name)
 			}
 		}

@@ -65,8 +65,16 @@ func belong(t *testing.T, a *testkit.App, p *testkit.Person) belongings {
 		"userName": "user-" + p.Email, "emails": []map[string]any{{"value": "user-" + p.Email, "primary": true}}, "active": true})
 	p.JSON("POST", "/api/v1/events", p.APIKey, map[string]any{"events": []map[string]any{{"jobId": "secret-job", "jobName": "n", "queue": "theirs",
 		"event": "completed", "timestamp": a.Clock.Now().UnixMilli()}}}).Want(200)
+	var dashboard struct {
+		ID string `json:"id"`
+	}
+	res := p.JSON("POST", "/api/v1/dashboards", keyWith(t, a, ws, access.ScopeWrite), map[string]any{"version": 1, "title": "theirs", "rows": []any{}}).Want(201)
+	if err := json.Unmarshal([]byte(res.Body), &dashboard); err != nil || dashboard.ID == "" {
+		t.Fatal("no dashboard", err)
+	}
 	const settings = "/w/{ws}/settings"
 	return belongings{
+		"/w/{ws}/dashboards/{id}": dashboard.ID, "/api/v1/dashboards/{id}": dashboard.ID,
 		settings + "/api-keys/{id}": string(key.ID), settings + "/api-keys/tokens/{id}": string(token.ID), "/account/tokens/{id}": string(token.ID),
 		settings + "/invitations/{id}": string(invitation.ID), settings + "/members/{account}": string(p.AccountID),
 		"/account/logins/{id}": login, "/account/passkeys/{id}": passkey, "/account/providers/{id}": provider,
@@ -168,6 +176,7 @@ func stateOf(t *testing.T, a *testkit.App, p *testkit.Person) (out string) {
 		`SELECT count(*) FROM scim_groups WHERE workspace_id = $1 AND display_name = 'theirs' AND $2 <> ''`,
 		`SELECT count(*) FROM scim_users WHERE workspace_id = $1 AND active = 1 AND $2 <> ''`,
 		`SELECT count(*) FROM personal_tokens WHERE workspace_id = $1 AND account_id = $2 AND revoked_at = 0`,
+		`SELECT count(*) FROM dashboards WHERE workspace_id = $1 AND version = 1 AND deleted_at = 0 AND $2 <> ''`,
 		`SELECT count(*) FROM logins WHERE $1 <> '' AND account_id = $2`,
 		`SELECT count(*) FROM passkeys WHERE $1 <> '' AND account_id = $2 AND name = 'theirs'`,
 		`SELECT count(*) FROM linked_providers WHERE $1 <> '' AND account_id = $2`,

@@ -58,7 +58,7 @@ func (m *Module) versionsCollection() privacy.Collection {
 
 func (m *Module) notesCollection() privacy.Collection {
 	return privacy.Collection{
-		Name: "dashboard_notes", Module: m.Name(), Title: "Notes on dashboards", Subjects: "nobody", Purpose: "to mark on charts what happened when",
+		Name: "dashboard_notes", Module: m.Name(), Title: "Notes on dashboards", Subjects: "people whom a note names", Purpose: "to mark on charts what happened when",
 		LegalBasis: "contract", Retention: "until somebody removes it, or the workspace is erased", Where: controlDB, Promises: []string{"COL-8", "SEC-4"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which note"},
