@@ -98,7 +98,7 @@ func provisioned(t *testing.T, p *testkit.Person, key, kind string, body map[str
 
 // notThings are wildcards that name no thing of anybody's.
 var notThings = []string{"/assets/", "/mailbox/", "/mail/", "/sign-in/with/{provider}", "/account/providers/{provider}", "/account/transfers/{ws}",
-	"/scim/v2/ResourceTypes/", "/scim/v2/Schemas/"}
+	"/scim/v2/ResourceTypes/", "/scim/v2/Schemas/", "/w/{ws}/explore/"}
 
 // TestIDsOfOthersAreNotFound asks every route that takes an id for a thing of another person's and another workspace's, with
 // all rights in one's own. The answer is that of something that does not exist, and nothing of the other's changes.
