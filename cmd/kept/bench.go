@@ -14,7 +14,8 @@ import (
 )
 
 type benchCmd struct {
-	Jobs benchJobsCmd `cmd:"" help:"Measure job ingest, lists and searches, on a temporary directory."`
+	Jobs    benchJobsCmd    `cmd:"" help:"Measure job ingest, lists and searches, on a temporary directory."`
+	Metrics benchMetricsCmd `cmd:"" help:"Measure the intake of metrics, beside a stock Prometheus, and their store."`
 }
 
 type benchJobsCmd struct {
@@ -63,5 +64,40 @@ func (c *benchJobsCmd) Run(ctx context.Context, w out) error {
 	for _, q := range res.Questions {
 		fmt.Fprintf(t, "%s\tp95 %.1f ms\t\n", q.Question, q.P95)
 	}
+	return t.Flush()
+}
+
+type benchMetricsCmd struct {
+	Peer       string        `help:"A stock Prometheus to send the same to, in turns; without it its handler and database are run in this process." placeholder:"PROGRAM"`
+	Clients    int           `help:"HTTP clients at a time." default:"8"`
+	Hosts      int           `help:"Hosts that send." default:"40"`
+	Series     int           `help:"Series of each host, which make one request." default:"532"`
+	Duration   time.Duration `help:"Time to send, to each of the two." default:"20s"`
+	Old        bool          `help:"Send remote write 1.0 in place of 2.0, for a peer that knows no other."`
+	Workspaces int           `help:"Workspaces that are opened and closed." default:"1000"`
+	JSON       bool          `name:"json" help:"Print JSON."`
+}
+
+// Run prints what it measures; progress goes to standard error.
+func (c *benchMetricsCmd) Run(ctx context.Context, w out) error {
+	res, err := bench.Metrics(ctx, bench.MetricOptions{Peer: c.Peer, Clients: c.Clients, Hosts: c.Hosts, Series: c.Series, Duration: c.Duration,
+		Old: c.Old, Workspaces: c.Workspaces, Tell: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(res)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "samples over HTTP\t%.0f/s\tp50 %.1f ms, p99 %.1f ms; %d processors, clients included\n", res.Samples, res.AnswerP50, res.AnswerP99, res.CPUs)
+	fmt.Fprintf(t, "%s\t%.0f/s\tp50 %.1f ms, p99 %.1f ms\n", res.Peer, res.PeerRate, res.PeerP50, res.PeerP99)
+	fmt.Fprintf(t, "ratio\t%.0f %%\tmedian of the rounds\n", res.Ratio*100)
+	fmt.Fprintf(t, "samples into the store\t%.0f/s\tone writer, a thousand series\n", res.StoreRate)
+	fmt.Fprintf(t, "on disk\t%.2f bytes/sample\taligned timestamps, a day of a thousand series, index included\n", res.PerSample)
+	fmt.Fprintf(t, "open workspace\t%.0f kB\tresident, of %d with ten series each; opened in %.1f ms\n", res.OpenBytes/1e3, res.Workspaces, res.OpenMillis)
+	fmt.Fprintf(t, "idle workspace\t%.0f kB\tresident, of the same after they were closed\n", res.ClosedBytes/1e3)
+	fmt.Fprintf(t, "restart\t%.1f ms\twith %d workspaces on disk; %.1f ms for the first use of each\n", res.Restart, res.Workspaces, res.FirstUse)
 	return t.Flush()
 }

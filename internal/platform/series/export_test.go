@@ -34,8 +34,5 @@ func (s *TSDB) Use(t testing.TB, ws kernel.WorkspaceID) (db *tsdb.DB, release fu
 // Open is how many databases are open.
 func (s *TSDB) Open() int { return len(s.opened()) }
 
-// CloseIdle closes what is idle now.
-func (s *TSDB) CloseIdle() int { return s.closeIdle() }
-
 // RefreshLimits reads the limits now.
 func (s *TSDB) RefreshLimits() { s.refreshLimits() }

@@ -129,14 +129,14 @@ func (s *TSDB) keepHouse() {
 		case <-s.ctx.Done():
 			return
 		case <-tick.C:
-			s.closeIdle()
+			s.CloseIdle()
 			s.refreshLimits()
 		}
 	}
 }
 
-// closeIdle closes the databases that nobody has used for a while. It returns how many.
-func (s *TSDB) closeIdle() (n int) {
+// CloseIdle closes the databases that nobody has used for a while, as is done every minute. It returns how many.
+func (s *TSDB) CloseIdle() (n int) {
 	limit := s.cfg.Clock().Add(-s.cfg.IdleClose)
 	for _, t := range s.opened() {
 		if s.closeIf(t, func() bool { return !t.used.After(limit) }) {
