@@ -72,8 +72,13 @@ func belong(t *testing.T, a *testkit.App, p *testkit.Person) belongings {
 	if err := json.Unmarshal([]byte(res.Body), &dashboard); err != nil || dashboard.ID == "" {
 		t.Fatal("no dashboard", err)
 	}
+	host, drop := made(), made()
+	exec(t, a, `INSERT INTO hosts (workspace_id, id, instance, source, machine, name, os, platform, kernel, arch, cores, memory, booted_at, agent, every, labels, skew, buffered, key_id, first_seen_at, last_seen_at)
+		VALUES ($1, $2, 'theirs', 'agent', '', 'theirs', '', '', '', '', 1, 1, 0, '', 15, '{}', 0, 0, '', $3, $3)`, ws, host, now)
+	exec(t, a, `INSERT INTO metric_drops (workspace_id, id, selector, note, created_by, created_at) VALUES ($1, $2, 'theirs', '', $3, $4)`, ws, drop, p.AccountID, now)
 	const settings = "/w/{ws}/settings"
 	return belongings{
+		"/w/{ws}/hosts/{id}": host, "/w/{ws}/usage/drops/{id}": drop,
 		"/w/{ws}/dashboards/{id}": dashboard.ID, "/api/v1/dashboards/{id}": dashboard.ID,
 		settings + "/api-keys/{id}": string(key.ID), settings + "/api-keys/tokens/{id}": string(token.ID), "/account/tokens/{id}": string(token.ID),
 		settings + "/invitations/{id}": string(invitation.ID), settings + "/members/{account}": string(p.AccountID),
@@ -98,7 +103,7 @@ func provisioned(t *testing.T, p *testkit.Person, key, kind string, body map[str
 
 // notThings are wildcards that name no thing of anybody's.
 var notThings = []string{"/assets/", "/mailbox/", "/mail/", "/sign-in/with/{provider}", "/account/providers/{provider}", "/account/transfers/{ws}",
-	"/scim/v2/ResourceTypes/", "/scim/v2/Schemas/", "/w/{ws}/explore/"}
+	"/scim/v2/ResourceTypes/", "/scim/v2/Schemas/", "/w/{ws}/explore/", "/prometheus/api/v1/label/"}
 
 // TestIDsOfOthersAreNotFound asks every route that takes an id for a thing of another person's and another workspace's, with
 // all rights in one's own. The answer is that of something that does not exist, and nothing of the other's changes.

@@ -22,7 +22,7 @@ const (
 	pathHosts   = "/w/{ws}/hosts"
 	pathConnect = pathHosts + "/connect"
 	pathLive    = pathHosts + "/live"
-	pathHost    = pathHosts + "/{host}"
+	pathHost    = pathHosts + "/{id}"
 	pathUsage   = "/w/{ws}/usage"
 	pathDrops   = pathUsage + "/drops"
 )
@@ -65,7 +65,7 @@ func (m *Module) pageRoutes() []httpx.Route {
 		page(pathUsage, m.usagePage),
 		asks(page(pathDrops, m.dropPage), httpx.MayManage),
 		change(pathDrops, m.makeDrop, httpx.MayManage, "metric_drop.create"),
-		change(pathDrops+"/{drop}/remove", m.removeDrop, httpx.MayManage, "metric_drop.delete"),
+		change(pathDrops+"/{id}/remove", m.removeDrop, httpx.MayManage, "metric_drop.delete"),
 	}
 }
 
@@ -118,8 +118,8 @@ func actorOf(r *http.Request) (audit.Actor, kernel.WorkspaceID) {
 	return audit.ActorOf(a), a.WorkspaceID
 }
 
-func pathID(r *http.Request, name string) (kernel.ID, error) {
-	id := r.PathValue(name)
+func pathID(r *http.Request) (kernel.ID, error) {
+	id := r.PathValue("id")
 	if !kernel.ValidID(id) {
 		return "", kernel.Errorf(kernel.NotFound, "There is nothing at this address.")
 	}

@@ -41,7 +41,7 @@ type line struct {
 func at(v float64) *float64 { return &v }
 
 // realNICs leaves out devices that are no way out of the machine.
-const realNICs = `device!~"lo|veth.*|docker.*|br-.*|cali.*|flannel.*|cni.*|virbr.*|tap.*"`
+const realNICs = `device!~"lo|veth.*|docker.*|br-.*|cali.*|flannel.*|cni.*|virbr.*|tap.*|ifb.*|dummy.*|sit.*"`
 
 // panels are the charts of a host, in order.
 var panels = []panel{
@@ -65,8 +65,8 @@ var panels = []panel{
 		{expr: `sum by (device) (rate(node_disk_read_bytes_total{$host}[$rate])) > 0`, legend: "{device} read"},
 		{expr: `sum by (device) (rate(node_disk_written_bytes_total{$host}[$rate])) > 0`, legend: "{device} written", dash: true}}},
 	{id: "network", title: "Network", unit: "bits/s", lines: []line{
-		{expr: `8 * rate(node_network_receive_bytes_total{$host,` + realNICs + `}[$rate]) > 0`, legend: "{device} in"},
-		{expr: `8 * rate(node_network_transmit_bytes_total{$host,` + realNICs + `}[$rate]) > 0`, legend: "{device} out", dash: true}}},
+		{expr: `8 * rate(node_network_receive_bytes_total{$host,` + realNICs + `}[$rate])`, legend: "{device} in"},
+		{expr: `8 * rate(node_network_transmit_bytes_total{$host,` + realNICs + `}[$rate])`, legend: "{device} out", dash: true}}},
 	{id: "temperature", title: "Temperatures", unit: "°C", optional: true, lines: []line{
 		{expr: `max by (chip, sensor) (node_hwmon_temp_celsius{$host}) or max by (type, zone) (node_thermal_zone_temp{$host})`, legend: "{chip} {sensor} {type} {zone}"}}},
 }

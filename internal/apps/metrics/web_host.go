@@ -89,7 +89,7 @@ type probe struct {
 func (p probe) TookText() string { return ui.Value(p.Took, "s") }
 
 func (m *Module) pathHost(r *http.Request) (Host, error) {
-	id, err := pathID(r, "host")
+	id, err := pathID(r)
 	if err != nil {
 		return Host{}, err
 	}

@@ -234,7 +234,7 @@ func (m *Module) makeDrop(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (m *Module) removeDrop(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, "drop")
+	id, err := pathID(r)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ const (
 // oldestPoint is how old a data point may be. The store takes no older ones, but for each resource the translation makes
 // target_info for all the time between its oldest and its newest point, which a point from 1970 would make a lot of, and one
 // of the far future too.
-const oldestPoint = 26 * time.Hour
+const oldestPoint = 50 * time.Hour
 
 // lookback is how long a query looks back; target_info is repeated within it.
 const lookback = 5 * time.Minute
