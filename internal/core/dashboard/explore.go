@@ -23,6 +23,8 @@ const (
 	exploreExpr    = 8192 // bytes of one query
 	explorePoints  = 240
 	exploreLeast   = 5 * time.Second // step; samples are seldom closer
+
+	drawHeat = "heat" // buckets of histograms as rows
 )
 
 // exploreRoutes are the pages for single queries.
@@ -55,7 +57,7 @@ type exploring struct {
 	Exprs []string // in the order of the fields; an empty one is a field that waits
 	Table bool     // the values at the end instead of lines over time
 	Step  time.Duration
-	Draw  ui.Kind
+	Draw  ui.Kind // or drawHeat
 	Stack bool
 	Range ui.TimeRange
 
@@ -81,7 +83,7 @@ func readExploring(r *http.Request, now time.Time) (exploring, error) {
 		ex.Exprs = append(ex.Exprs, "")
 	}
 	switch k := ui.Kind(q.Get("draw")); k {
-	case ui.KindArea, ui.KindBars, ui.KindPoints:
+	case ui.KindArea, ui.KindBars, ui.KindPoints, drawHeat:
 		ex.Draw = k
 	}
 	ex.Range.Target = "explore-result"

@@ -55,7 +55,7 @@ func (m *Module) explorePage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := exploreView{exploring: ex, Action: exploreHref(ws), API: exploreHref(ws) + "/api", Metrics: exploreHref(ws) + "/metrics?" + ex.Range.Query().Encode(), More: len(ex.Exprs) < exploreQueries}
-	v.Draws = []ui.Option{{Value: "", Label: "Lines"}, {Value: string(ui.KindArea), Label: "Areas"}, {Value: string(ui.KindBars), Label: "Columns"}, {Value: string(ui.KindPoints), Label: "Points"}}
+	v.Draws = []ui.Option{{Value: "", Label: "Lines"}, {Value: string(ui.KindArea), Label: "Areas"}, {Value: string(ui.KindBars), Label: "Columns"}, {Value: string(ui.KindPoints), Label: "Points"}, {Value: drawHeat, Label: "Heat map"}}
 	v.StepHint = promDuration(ex.Step)
 	v.queries(m, ws)
 	if asked := ex.asked(); len(asked) > 0 {
@@ -135,7 +135,8 @@ var starts = []struct{ metric, label, expr string }{
 	{"node_memory_MemAvailable_bytes", "Memory that is free", "node_memory_MemAvailable_bytes"},
 	{"node_filesystem_avail_bytes", "Disks that fill up", `1 - node_filesystem_avail_bytes{fstype!~"tmpfs|ramfs"} / node_filesystem_size_bytes`},
 	{"node_network_receive_bytes_total", "Network, received", "sum by (instance) (rate(node_network_receive_bytes_total[5m]))"},
-	{"kept_jobs_finished_total", "Jobs finished", "sum by (queue, status) (rate(kept_jobs_finished_total[5m]))"},
+	{"kept_jobs_completed_total", "Jobs completed", "sum by (queue) (rate(kept_jobs_completed_total[5m]))"},
+	{"kept_jobs_waiting", "Jobs that wait", "sum by (queue) (kept_jobs_waiting)"},
 }
 
 // exploreBegin says what to do where nothing has been asked yet.

@@ -50,14 +50,16 @@ func (m *Module) explore(ctx context.Context, ws kernel.WorkspaceID, v *exploreV
 	res := &exploreResult{}
 	res.Chart = ui.Chart{ID: "explore-chart", Title: "Result", From: v.Range.From, To: v.Range.To, Zoom: true, Height: 320, Legend: ui.LegendTable,
 		Kind: v.Draw, Stack: v.Stack, Empty: "No series matches in this time. Check the names of labels, or look at a longer time."}
-	if v.Draw == ui.KindBars {
-		res.Chart.Bars = true
+	if v.Draw == drawHeat {
+		res.Chart.View, res.Chart.Kind = ui.ViewHeat, ""
 	}
 	from, to := v.Range.From.Truncate(v.Step), v.Range.To.Truncate(v.Step)
 	for at := from; !at.After(to); at = at.Add(v.Step) {
 		res.Chart.At = append(res.Chart.At, at)
 	}
 	several := len(v.asked()) > 1
+	ctx, cancel := context.WithTimeout(ctx, panelTimeout)
+	defer cancel()
 	for i := range v.Queries {
 		q := &v.Queries[i]
 		if q.Expr == "" {
@@ -110,6 +112,9 @@ func (m *Module) exploreOne(ctx context.Context, ws kernel.WorkspaceID, v *explo
 	if v.Table {
 		res.Tables = append(res.Tables, tableOf(q.Name, unit, lines, answer.Result))
 		return
+	}
+	if v.Draw == drawHeat {
+		lines, unit = buckets(lines), ""
 	}
 	res.add(lines, v, q.Name, unit, several)
 }

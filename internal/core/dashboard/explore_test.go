@@ -111,6 +111,14 @@ func fillExplore(t *testing.T, store series.Storage) {
 			}
 		}
 	}
+	for s := -3600; s <= 0; s += 15 {
+		for i, le := range []string{"0.1", "0.5", "2.5", "+Inf"} {
+			ls := labels.FromStrings("__name__", "req_seconds_bucket", "le", le)
+			if _, err := app.Append(0, ls, exploreNow.Add(time.Duration(s)*time.Second).UnixMilli(), float64((i+1)*(s+4000))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	if err := app.Commit(); err != nil {
 		t.Fatal(err)
 	}
@@ -154,6 +162,7 @@ func TestExplorePage(t *testing.T) {
 		"wrong":    {ask(base, "expr", "up +", "expr", "up"), []string{"Unexpected end of input.", `"from":4`, "B: web-1"}},
 		"remark":   {ask(base, "expr", "rate(node_memory_MemAvailable_bytes[5m])"), []string{"metric might not be a counter"}},
 		"step":     {ask(base, "expr", "up", "step", "5m"), []string{"39 points", "one for each 5m"}},
+		"heat map": {ask(base, "expr", "sum by (le) (rate(req_seconds_bucket[5m]))", "draw", "heat"), []string{`"view":"heat"`, `"label":"0.1"`, `"label":"2.5"`}},
 		"bad step": {ask(base, "expr", "up", "step", "x"), []string{"The step cannot be read"}},
 		"too fine": {ask(base, "expr", "up", "step", "1s", "from", "now-2d"), []string{"more than 4,000 points"}},
 	} {
@@ -198,7 +207,7 @@ func TestExploreCompletion(t *testing.T) {
 	base := exploreServer(t, false) + "/api"
 	at := "?start=2026-11-22T11:00:00.000Z&end=2026-11-22T12:00:00.000Z"
 	for path, want := range map[string]string{
-		"/label/__name__/values" + at:                             `["node_memory_MemAvailable_bytes","node_network_receive_bytes_total","up"]`,
+		"/label/__name__/values" + at:                             `["node_memory_MemAvailable_bytes","node_network_receive_bytes_total","req_seconds_bucket","up"]`,
 		"/labels" + at + "&match[]=up":                            `["__name__","instance","job"]`,
 		"/label/instance/values" + at + `&match[]=up{job="node"}`: `["db-1","web-1","web-2"]`,
 		"/series" + at + `&match[]=up{instance="db-1"}`:           `[{"__name__":"up","instance":"db-1","job":"node"}]`,

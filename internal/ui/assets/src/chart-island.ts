@@ -21,6 +21,8 @@ class Chart extends HTMLElement {
     this.#drawing = new Drawing(this, this.#data());
     document.addEventListener("kept:theme", () => this.#drawing?.redraw(), { signal });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#drawing?.redraw(), { signal });
+    // Paper is light, whatever the screen is.
+    matchMedia("print").addEventListener("change", () => this.#drawing?.redraw(), { signal });
     this.#follow(signal);
     const table = this.closest("figure")?.querySelector<HTMLDetailsElement>("details[data-kept-chart-data]");
     if (table && !table.dataset.seen) {

@@ -4,7 +4,7 @@ import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } 
 import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { forEachDiagnostic, linter, lintKeymap, type Diagnostic } from "@codemirror/lint";
-import { EditorState, Prec } from "@codemirror/state";
+import { EditorState, Prec, StateEffect } from "@codemirror/state";
 import { drawSelection, EditorView, highlightSpecialChars, keymap, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { PromQLExtension } from "../../thirdparty/codemirror-promql/index.js";
@@ -48,6 +48,9 @@ const colors = HighlightStyle.define([
   { tag: tags.comment, color: "var(--muted)", fontStyle: "italic" },
   { tag: tags.invalid, color: "var(--bad)" },
 ]);
+
+// again asks for another check of the same text.
+const again = StateEffect.define<null>();
 
 interface Complaint {
   from: number;
@@ -97,7 +100,7 @@ export class Editor {
       extensions: [
         highlightSpecialChars(), history(), drawSelection(), bracketMatching(), closeBrackets(), EditorView.lineWrapping,
         autocompletion({ icons: false, maxRenderedOptions: 80 }), syntaxHighlighting(colors), theme,
-        this.#promql.asExtension(), linter((view) => this.#check(view), { delay: 400 }),
+        this.#promql.asExtension(), linter((view) => this.#check(view), { delay: 400, needsRefresh: (update) => update.transactions.some((t) => t.effects.some((e) => e.is(again))) }),
         placeholder(this.#field.placeholder || "PromQL, such as up or rate(node_cpu_seconds_total[5m])"),
         EditorView.contentAttributes.of({ "aria-label": label, "aria-describedby": "said", spellcheck: "false", autocapitalize: "off", autocorrect: "off" }),
         // Tab leaves the editor, as it leaves any other field.
@@ -123,8 +126,7 @@ export class Editor {
   // complain shows what the server found wrong.
   complain(): void {
     this.#read();
-    // The linter runs after a change only, so the same text is put anew.
-    this.#view.setState(this.#state(this.#field.value));
+    this.#view.dispatch({ effects: again.of(null) });
   }
 
   destroy(): void {
