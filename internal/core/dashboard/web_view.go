@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/httpx"
@@ -65,7 +66,8 @@ type viewView struct {
 	Vars     []varView
 	Hidden   []ui.Param // parameters that the form of the variables keeps
 	Wrong    []wrongView
-	Judged   bool // some panel has thresholds
+	Firing   []happened // alerts that have not ended
+	Judged   bool       // some panel has thresholds
 	Failed   int
 	Waiting  int
 	Rows     []rowView
@@ -146,11 +148,12 @@ func (m *Module) viewPage(w http.ResponseWriter, r *http.Request) error {
 
 var viewDone = map[string]string{
 	"made": "The dashboard is ready.", "saved": "Saved.", "note": "The note stands on the charts.", "note-removed": "The note is removed.", "restored": "The dashboard is back.",
-	"imported": "The dashboard is imported.",
+	"imported": "The dashboard is imported.", "share": "The address of this page shows exactly this to every member of the workspace. Copy it.",
 }
 
 func viewActions(f frame) []ui.Action {
-	out := []ui.Action{{Label: "Export", Href: f.Base + "/export", Icon: "download"}}
+	share, _ := ui.WithQuery(f.URL, "from", ui.Moment(f.Range.From), "to", ui.Moment(f.Range.To), "refresh", "", "done", "share")
+	out := []ui.Action{{Label: "Share", Href: share, Icon: "external"}, {Label: "Export", Href: f.Base + "/export", Icon: "download"}}
 	if !f.MayChange {
 		return out
 	}
@@ -346,7 +349,13 @@ func (v *viewView) events(ctx context.Context, m *Module, hidden map[string]bool
 			counts[x.Kind] += 0
 			continue
 		}
+		if !v.env.concerns(x.Labels) {
+			continue
+		}
 		counts[x.Kind]++
+		if x.Kind == "alert" && x.Until.IsZero() {
+			v.Firing = append(v.Firing, x)
+		}
 		if !hidden[x.Kind] && len(v.Events) < maxAnnotations {
 			v.Events = append(v.Events, x)
 		}
@@ -355,7 +364,19 @@ func (v *viewView) events(ctx context.Context, m *Module, hidden map[string]bool
 		v.Kinds = append(v.Kinds, kindView{Kind: kind, Count: n, On: !hidden[kind], Href: v.toggled(kind, hidden)})
 	}
 	slices.SortFunc(v.Kinds, func(a, b kindView) int { return strings.Compare(a.Kind, b.Kind) })
-	return marksOf(v.Events)
+	return marksOf(v.Events, v.Range.To)
+}
+
+// concerns tells whether something with labels belongs to what was chosen: it does unless a label of a variable's name has a
+// value that was not chosen.
+func (e env) concerns(labels map[string]string) bool {
+	for name, value := range labels {
+		c, ok := e.choices[name]
+		if ok && !c.IsAll && c.Kind != VarText && len(c.Values) > 0 && !slices.Contains(c.Values, value) {
+			return false
+		}
+	}
+	return true
 }
 
 type kindView struct {
@@ -381,13 +402,16 @@ func (f frame) toggled(kind string, hidden map[string]bool) string {
 	return (&url.URL{Path: f.URL.Path, RawQuery: q.Encode()}).String()
 }
 
-func marksOf(events []happened) []ui.Mark {
+// marksOf draws what happened; an alert that still fires lasts until the end of what is shown.
+func marksOf(events []happened, end time.Time) []ui.Mark {
 	out := make([]ui.Mark, 0, len(events))
 	for _, x := range events {
 		tone := ui.Tone("")
 		switch x.Kind {
 		case "alert":
-			tone = ui.ToneBad
+			if tone = ui.ToneBad; x.Until.IsZero() {
+				x.Until = end
+			}
 		case "deploy":
 			tone = ui.ToneActive
 		case "reboot":
@@ -430,8 +454,27 @@ func (v *viewView) finish(marks []ui.Mark) {
 // maxWrong is how many wrong values are listed.
 const maxWrong = 12
 
+// Alarm is the heading of what is wrong; empty where nothing is.
+func (v *viewView) Alarm() string {
+	var parts []string
+	if n := len(v.Firing); n > 0 {
+		text, _ := ui.Plural(n, "alert is firing", "alerts are firing")
+		parts = append(parts, text)
+	}
+	if n := len(v.Wrong); n > 0 {
+		text, _ := ui.Plural(n, "value is beyond a limit", "values are beyond a limit")
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// FirstFiring are the alerts that are listed.
+func (v *viewView) FirstFiring() []happened { return v.Firing[:min(len(v.Firing), maxWrong)] }
+
 // MoreWrong is how many are not listed.
-func (v *viewView) MoreWrong() int { return max(0, len(v.Wrong)-maxWrong) }
+func (v *viewView) MoreWrong() int {
+	return max(0, len(v.Wrong)-maxWrong) + max(0, len(v.Firing)-maxWrong)
+}
 
 // FirstWrong are those that are listed.
 func (v *viewView) FirstWrong() []wrongView { return v.Wrong[:min(len(v.Wrong), maxWrong)] }
