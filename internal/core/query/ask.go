@@ -79,16 +79,22 @@ func (q Question) checkSpan() error {
 
 // answer evaluates, from the cache as far as that has it.
 func (m *Module) answer(ctx context.Context, ws kernel.WorkspaceID, q Question, expr parser.Expr, limits Limits) (Answer, error) {
-	eval := func(s Span) (Answer, error) { return m.evaluate(ctx, ws, q, s, limits) }
-	if q.Span == (Span{}) || q.Stats || q.Fresh || !m.cache.on() || !m.cacheable(expr) {
+	eval := func(s Span) (Answer, error) { return m.evaluate(ctx, ws, q, s, limits.MaxSamples) }
+	if q.Span == (Span{}) || q.Stats || q.Fresh || !divisible(expr) {
 		return eval(q.Span)
 	}
-	return m.cache.answer(ws, expr, q, eval)
+	inParts := func(s Span) (Answer, error) {
+		return evaluateInParts(s, m.parts, eval, func(s Span) (Answer, error) { return m.evaluate(ctx, ws, q, s, limits.MaxSamples/m.parts) })
+	}
+	if !m.cache.on() || len(m.sources) > 0 && !storeAlone(expr) {
+		return inParts(q.Span)
+	}
+	return m.cache.answer(ws, expr, q, inParts)
 }
 
 // evaluate asks the engine. What it finds is not given back to the engine's pools, because it may be kept.
-func (m *Module) evaluate(ctx context.Context, ws kernel.WorkspaceID, q Question, s Span, limits Limits) (Answer, error) {
-	engine := m.engineFor(limits.MaxSamples)
+func (m *Module) evaluate(ctx context.Context, ws kernel.WorkspaceID, q Question, s Span, maxSamples int) (Answer, error) {
+	engine := m.engineFor(maxSamples)
 	opts := promql.NewPrometheusQueryOpts(q.PerStep, q.Lookback, nil)
 	var query promql.Query
 	var err error

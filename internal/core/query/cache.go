@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -29,7 +28,7 @@ type changeWatcher interface {
 }
 
 // resultCache keeps what range queries found, by workspace, expression and the moments that the steps fall on. A value at
-// a moment depends on samples up to that moment and on none after it (see cacheable), so a result stays right up to the
+// a moment depends on samples up to that moment and on none after it (see divisible), so a result stays right up to the
 // oldest sample that was written since: whatever is older is answered from here, the rest is evaluated.
 type resultCache struct {
 	watch   changeWatcher // nil: nothing is cached
@@ -64,53 +63,6 @@ func (c *resultCache) on() bool { return c.watch != nil }
 
 func (c *resultCache) forget(ws kernel.WorkspaceID) {
 	c.entries.DeleteFunc(func(k cacheKey) bool { return k.ws == ws })
-}
-
-// cacheable tells whether the value of an expression at a moment is the same whatever span is asked for, depends on
-// nothing that is newer than that moment, and comes from the store alone.
-func (m *Module) cacheable(expr parser.Expr) bool {
-	ok, selectors := true, 0
-	never := func(bad bool) {
-		if bad {
-			ok = false
-		}
-	}
-	parser.Inspect(expr, func(node parser.Node, path []parser.Node) error {
-		switch n := node.(type) {
-		case *parser.VectorSelector:
-			selectors++
-			never(n.Timestamp != nil || n.StartOrEnd != 0 || n.OriginalOffset < 0 || n.OriginalOffsetExpr != nil || n.Anchored || n.Smoothed)
-			// One metric by its name: of several, two may get the same labels at different times, which is an error only
-			// when both times are asked for. And none that an app makes: those change without a write to the store.
-			never(!oneMetric(n.LabelMatchers) || len(m.sources) > 0 && mayBeSource(n.LabelMatchers))
-		case *parser.SubqueryExpr:
-			never(n.Timestamp != nil || n.StartOrEnd != 0 || n.OriginalOffset < 0 || n.OriginalOffsetExpr != nil)
-		case *parser.MatrixSelector:
-			never(n.RangeExpr != nil)
-		case *parser.Call:
-			never(n.Func.Name == "label_replace" || n.Func.Name == "label_join" || n.Func.Name == "info")
-		case *parser.AggregateExpr:
-			never(n.Op == parser.LIMITK || n.Op == parser.LIMIT_RATIO)
-		case *parser.BinaryExpr: // of "or" the same as of several metrics, where names are dropped over a span at once
-			never(n.Op == parser.LOR && slices.ContainsFunc(path, dropsNamesOverSpan))
-		}
-		return nil
-	})
-	return ok && selectors > 0
-}
-
-func dropsNamesOverSpan(n parser.Node) bool {
-	switch n.(type) {
-	case *parser.SubqueryExpr, *parser.UnaryExpr:
-		return true
-	}
-	return false
-}
-
-func oneMetric(matchers []*labels.Matcher) bool {
-	return slices.ContainsFunc(matchers, func(m *labels.Matcher) bool {
-		return m.Name == labels.MetricName && m.Type == labels.MatchEqual && m.Value != ""
-	})
 }
 
 // answer takes what the cache has and evaluates the rest: what lies before, and what lies after.
@@ -166,13 +118,6 @@ func (c *resultCache) count(want, have *extent, step int64) {
 	c.evaluated.Add((want.to-want.from)/step + 1 - known)
 }
 
-// silent tells whether a result is a matrix that comes without warnings. Those belong to a span as a whole and are not
-// kept.
-func silent(a Answer, err error) (Answer, bool, error) {
-	_, ok := a.Value.(promql.Matrix)
-	return a, ok && err == nil && len(a.Warnings) == 0, err
-}
-
 // usable is what is cached, as far as it is as right as it was and touches the span that is asked for.
 func (c *resultCache) usable(key cacheKey, want *extent, step int64) *extent {
 	e, ok := c.entries.Get(key)
@@ -218,32 +163,6 @@ func clipped(m promql.Matrix, from, to int64) promql.Matrix {
 			out = append(out, promql.Series{Metric: s.Metric, Floats: floats, Histograms: histograms})
 		}
 	}
-	return out
-}
-
-// joined puts together matrices of spans that do not overlap.
-func joined(parts []promql.Matrix) promql.Matrix {
-	at := map[string]int{}
-	out := promql.Matrix{}
-	var key []byte
-	for _, part := range parts {
-		for _, s := range part {
-			key = s.Metric.Bytes(key[:0])
-			i, ok := at[string(key)]
-			if !ok {
-				at[string(key)] = len(out)
-				out = append(out, promql.Series{Metric: s.Metric, Floats: slices.Clone(s.Floats), Histograms: slices.Clone(s.Histograms)})
-				continue
-			}
-			out[i].Floats = append(out[i].Floats, s.Floats...)
-			out[i].Histograms = append(out[i].Histograms, s.Histograms...)
-		}
-	}
-	for i := range out {
-		slices.SortFunc(out[i].Floats, func(a, b promql.FPoint) int { return cmp.Compare(a.T, b.T) })
-		slices.SortFunc(out[i].Histograms, func(a, b promql.HPoint) int { return cmp.Compare(a.T, b.T) })
-	}
-	slices.SortFunc(out, func(a, b promql.Series) int { return labels.Compare(a.Metric, b.Metric) })
 	return out
 }
 

@@ -80,6 +80,39 @@ func TestCacheIsInvisible(t *testing.T) {
 	}
 }
 
+// TestPartsMakeTheWhole asks for long spans, which are evaluated in parts, and compares with one evaluation.
+func TestPartsMakeTheWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.SetParts(4)
+	all := fixture()
+	for i := 0; i < 720; i += 40 {
+		load(t, w.store, testWS, all, at(i), at(i+40))
+	}
+	s := query.Span{From: time.UnixMilli(fixtureStart).Add(-5 * time.Hour), To: time.UnixMilli(fixtureStart).Add(8 * time.Hour), Step: 7 * time.Minute}
+	found := 0
+	for i, template := range templates {
+		for j, expr := range expand(template) {
+			if (i+j)%3 > 0 {
+				continue
+			}
+			q := query.Question{Expr: expr, Span: s}
+			got := answerText(w.Ask(t.Context(), testWS, q))
+			q.Fresh = true
+			want := answerText(w.Ask(t.Context(), testWS, q))
+			if got != want {
+				t.Fatalf("%s\n got %.2000s\nwant %.2000s", expr, got, want)
+			}
+			if len(want) > 200 {
+				found++
+			}
+		}
+	}
+	if found < 80 {
+		t.Errorf("only %d expressions found anything", found)
+	}
+}
+
 func at(i int) int64 { return fixtureStart + int64(i)*fixtureStep }
 
 // TestCacheForgetsWhatIsErased: another workspace never sees it, and after erasure nobody does.

@@ -11,6 +11,9 @@ func (m *Module) Cached() (cached, evaluated int64) {
 	return m.cache.cached.Load(), m.cache.evaluated.Load()
 }
 
+// SetParts says into how many parts long spans are divided.
+func (m *Module) SetParts(n int) { m.parts = n }
+
 // Flush writes which metrics were asked for.
 func (m *Module) Flush(ctx context.Context) error { return m.asked.flush(ctx) }
 

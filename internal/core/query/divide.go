@@ -1,0 +1,137 @@
+package query
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// divisible tells whether the value of an expression at a moment is the same whatever span is asked for, and depends on
+// nothing that is newer than that moment.
+func divisible(expr parser.Expr) bool {
+	ok, selectors := true, 0
+	never := func(bad bool) {
+		if bad {
+			ok = false
+		}
+	}
+	parser.Inspect(expr, func(node parser.Node, path []parser.Node) error {
+		switch n := node.(type) {
+		case *parser.VectorSelector:
+			selectors++
+			never(n.Timestamp != nil || n.StartOrEnd != 0 || n.OriginalOffset < 0 || n.OriginalOffsetExpr != nil || n.Anchored || n.Smoothed)
+			// One metric by its name: of several, two may get the same labels at different times, which is an error only
+			// when both times are asked for.
+			never(!oneMetric(n.LabelMatchers))
+		case *parser.SubqueryExpr:
+			never(n.Timestamp != nil || n.StartOrEnd != 0 || n.OriginalOffset < 0 || n.OriginalOffsetExpr != nil)
+		case *parser.MatrixSelector:
+			never(n.RangeExpr != nil)
+		case *parser.Call:
+			never(n.Func.Name == "label_replace" || n.Func.Name == "label_join" || n.Func.Name == "info")
+		case *parser.AggregateExpr:
+			never(n.Op == parser.LIMITK || n.Op == parser.LIMIT_RATIO)
+		case *parser.BinaryExpr: // of "or" the same as of several metrics, where names are dropped over a span at once
+			never(n.Op == parser.LOR && slices.ContainsFunc(path, dropsNamesOverSpan))
+		}
+		return nil
+	})
+	return ok && selectors > 0
+}
+
+func dropsNamesOverSpan(n parser.Node) bool {
+	switch n.(type) {
+	case *parser.SubqueryExpr, *parser.UnaryExpr:
+		return true
+	}
+	return false
+}
+
+func oneMetric(matchers []*labels.Matcher) bool {
+	return slices.ContainsFunc(matchers, func(m *labels.Matcher) bool {
+		return m.Name == labels.MetricName && m.Type == labels.MatchEqual && m.Value != ""
+	})
+}
+
+// storeAlone tells whether an expression asks for nothing that an app makes, which changes without a write to the store.
+func storeAlone(expr parser.Expr) bool {
+	alone := true
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		if v, ok := node.(*parser.VectorSelector); ok && mayBeSource(v.LabelMatchers) {
+			alone = false
+		}
+		return nil
+	})
+	return alone
+}
+
+// A span is worth dividing when it is long, for then much is read, and has steps enough for all parts.
+const (
+	longSpan     = 12 * time.Hour
+	stepsOfAPart = 8
+)
+
+// evaluateInParts evaluates the parts of a long span side by side, which one evaluation does not. Each may use its part of
+// the samples; when that is too little, or something else goes wrong, the whole is evaluated as one and says so itself.
+func evaluateInParts(s Span, parts int, whole, part func(Span) (Answer, error)) (Answer, error) {
+	steps := int(s.To.Sub(s.From)/s.Step) + 1
+	if parts < 2 || s.To.Sub(s.From) < longSpan || steps < parts*stepsOfAPart {
+		return whole(s)
+	}
+	answers, good := make([]promql.Matrix, parts), make([]bool, parts)
+	var all sync.WaitGroup
+	for i := range parts {
+		first, end := i*steps/parts, (i+1)*steps/parts
+		piece := Span{s.From.Add(time.Duration(first) * s.Step), s.From.Add(time.Duration(end-1) * s.Step), s.Step}
+		all.Go(func() {
+			defer func() { _ = recover() }() // the whole will say the same where it can be answered
+			a, ok, _ := silent(part(piece))
+			if good[i] = ok; ok {
+				answers[i] = a.Value.(promql.Matrix)
+			}
+		})
+	}
+	all.Wait()
+	if slices.Contains(good, false) {
+		return whole(s)
+	}
+	return Answer{Result: Result{Value: joined(answers)}}, nil
+}
+
+// silent tells whether a result is a matrix that comes without warnings. Those belong to a span as a whole and are not
+// kept.
+func silent(a Answer, err error) (Answer, bool, error) {
+	_, ok := a.Value.(promql.Matrix)
+	return a, ok && err == nil && len(a.Warnings) == 0, err
+}
+
+// joined puts together matrices of spans that do not overlap.
+func joined(parts []promql.Matrix) promql.Matrix {
+	at := map[string]int{}
+	out := promql.Matrix{}
+	var key []byte
+	for _, part := range parts {
+		for _, s := range part {
+			key = s.Metric.Bytes(key[:0])
+			i, ok := at[string(key)]
+			if !ok {
+				at[string(key)] = len(out)
+				out = append(out, promql.Series{Metric: s.Metric, Floats: slices.Clone(s.Floats), Histograms: slices.Clone(s.Histograms)})
+				continue
+			}
+			out[i].Floats = append(out[i].Floats, s.Floats...)
+			out[i].Histograms = append(out[i].Histograms, s.Histograms...)
+		}
+	}
+	for i := range out {
+		slices.SortFunc(out[i].Floats, func(a, b promql.FPoint) int { return cmp.Compare(a.T, b.T) })
+		slices.SortFunc(out[i].Histograms, func(a, b promql.HPoint) int { return cmp.Compare(a.T, b.T) })
+	}
+	slices.SortFunc(out, func(a, b promql.Series) int { return labels.Compare(a.Metric, b.Metric) })
+	return out
+}
