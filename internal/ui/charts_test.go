@@ -99,6 +99,14 @@ func testRange(t *testing.T, b *uitest.Browser, url string) {
 	page.Wait(t, `document.querySelector("kept-range input[name=from][step]").value.startsWith("2026-11-22T09:00") && document.querySelector(".range-zone").textContent === "UTC+1"`)
 	page.Axe(t)
 	shot(t, page, "range")
+	page.Size(t, 390, 900)
+	page.FitsWidth(t)
+	if left := uitest.Eval[float64](t, page, `document.querySelector(".range-panel").getBoundingClientRect().left`); left < 0 {
+		t.Errorf("the picker begins %v pixels outside of a phone", -left)
+	}
+	page.Run(t, `document.querySelector(".range-panel").scrollIntoView({block: "center"})`)
+	shot(t, page, "range-phone")
+	page.Size(t, 1280, 900)
 	page.Click(t, ".range-form .btn-primary")
 	page.Wait(t, `new URLSearchParams(location.search).get("from") === "2026-11-22T08:00:00Z" && new URLSearchParams(location.search).get("q") === "kept"`)
 	page.Click(t, "kept-range summary")

@@ -6,7 +6,7 @@ import { measured, toneColor, type Data } from "./chart-model";
 export type Paint = (name: string, alpha?: number) => string;
 
 // thresholds fills bands and draws lines, under everything else.
-export function thresholds(u: uPlot, data: Data, scale: string, paint: Paint): void {
+export function thresholds(u: uPlot, data: Data, scale: string, paint: Paint, family: string): void {
   const list = data.thresholds ?? [];
   if (!list.length || !u.scales[scale]) return;
   const { left, top, width, height } = u.bbox;
@@ -33,6 +33,12 @@ export function thresholds(u: uPlot, data: Data, scale: string, paint: Paint): v
     pen.moveTo(left, at);
     pen.lineTo(left + width, at);
     pen.stroke();
+    if (!t.label) return;
+    pen.font = `${11 * devicePixelRatio}px ${family}`;
+    pen.fillStyle = paint("--muted");
+    pen.textAlign = "right";
+    pen.textBaseline = at - top > 14 * devicePixelRatio ? "bottom" : "top";
+    pen.fillText(t.label, left + width - 4 * devicePixelRatio, at + (pen.textBaseline === "top" ? 3 : -2) * devicePixelRatio);
   });
   pen.restore();
 }

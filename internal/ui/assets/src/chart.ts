@@ -218,7 +218,7 @@ export class Drawing {
         setCursor: [(u) => this.#moved(u)],
         setSeries: [(_u, i) => (this.#near = i == null || this.#heat ? null : this.#index(i - 1) - (this.#upside ? 0 : 1))],
         setSelect: [(u) => this.#selected(u)],
-        drawClear: [(u) => thresholds(u, this.#data, "y", paint)],
+        drawClear: [(u) => thresholds(u, this.#data, "y", paint, family)],
         draw: [
           (u) => {
             if (this.#heat) cells(u, this.#data, paint);
