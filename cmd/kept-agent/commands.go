@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -15,11 +16,9 @@ import (
 	"github.com/kept-dev/kept/internal/agent"
 )
 
-type runCmd struct{}
-
-// Run is the agent itself.
-func (runCmd) Run(ctx context.Context, s *settings, log *slog.Logger) error {
-	conf, err := s.agentConfig(log)
+// runAgent is the agent itself.
+func runAgent(ctx context.Context, l *line, log *slog.Logger) error {
+	conf, err := l.agentConfig(log)
 	if err != nil {
 		return err
 	}
@@ -30,55 +29,67 @@ func (runCmd) Run(ctx context.Context, s *settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	log.Info("kept-agent runs", "version", version(), "server", s.Server+s.Write, "interval", conf.Interval, "buffer", conf.StateDir)
-	giveBack() // of reading the command line, and again when all has run once
-	started := time.AfterFunc(conf.Interval*3/2, giveBack)
-	defer started.Stop()
+	log.Info("kept-agent runs", "version", version(), "server", l.Server+l.Write, "interval", conf.Interval, "buffer", conf.StateDir)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go staySmall(ctx, conf.Interval)
 	return a.Run(ctx)
 }
 
-type dryRunCmd struct{}
+// staySmall gives memory back when the command line was read, when all has run once and twice, and now and then.
+func staySmall(ctx context.Context, interval time.Duration) {
+	for _, wait := range []time.Duration{0, 2 * time.Second, interval * 3 / 2} {
+		giveBackAfter(ctx, wait)
+	}
+	for ctx.Err() == nil {
+		giveBackAfter(ctx, 10*time.Minute)
+	}
+}
 
-// Run prints what Run would send.
-func (dryRunCmd) Run(ctx context.Context, s *settings, log *slog.Logger, w out) error {
-	conf, err := s.agentConfig(log)
+func giveBackAfter(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		giveBack()
+	case <-ctx.Done():
+	}
+}
+
+// dryRun prints what runAgent would send.
+func dryRun(ctx context.Context, l *line, log *slog.Logger, w io.Writer) error {
+	conf, err := l.agentConfig(log)
 	if err != nil {
 		return err
 	}
 	return agent.DryRun(ctx, conf, w)
 }
 
-type enrolCmd struct {
-	URL   string `arg:"" help:"Address of the server."`
-	Token string `arg:"" help:"Token from the server's page for connecting a host. It works once."`
-	Start bool   `help:"Also install the service and start it, where there is systemd and the user is root." default:"true" negatable:""`
-}
-
-// Run exchanges the token for a key and writes both names into the configuration file.
-func (e *enrolCmd) Run(ctx context.Context, s *settings, log *slog.Logger, w out) error {
-	s.Server, s.Key = strings.TrimRight(e.URL, "/"), ""
-	conf, err := s.agentConfig(log)
+// enrol exchanges the token for a key and writes server and key into the configuration file.
+func enrol(ctx context.Context, l *line, log *slog.Logger, w io.Writer) error {
+	l.Server, l.Key = strings.TrimRight(l.args[0], "/"), ""
+	conf, err := l.agentConfig(log)
 	if err != nil {
 		return err
 	}
-	if err := writable(s.Config); err != nil { // before the token is spent
+	if err := writable(l.config); err != nil { // before the token is spent
 		return err
 	}
-	answer, err := agent.Enrol(ctx, conf, e.Token)
+	answer, err := agent.Enrol(ctx, conf, l.args[1])
 	if err != nil {
 		return err
 	}
-	if err := writeConfig(s.Config, s.Server, answer.Key); err != nil {
+	if err := writeConfig(l.config, l.Server, answer.Key); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "This host is enrolled in %s. Its settings are in %s.\n", answer.WorkspaceName, s.Config)
+	fmt.Fprintf(w, "This host is enrolled in %s. Its settings are in %s.\n", answer.WorkspaceName, l.config)
 	if answer.Page != "" {
 		fmt.Fprintf(w, "You will find it at %s\n", answer.Page)
 	}
-	if e.Start && os.Geteuid() == 0 && haveSystemd() {
+	if (l.start == nil || *l.start) && os.Geteuid() == 0 && haveSystemd() {
 		return writeUnit(ctx, unitPath, w, true)
 	}
-	fmt.Fprintf(w, "\nNext, as a service with systemd, as root:\n\n  kept-agent install --start\n\nor here and now:\n\n  kept-agent --config %s\n", s.Config)
+	fmt.Fprintf(w, "\nNext, as a service with systemd, as root:\n\n  kept-agent install --start\n\nor here and now:\n\n  kept-agent --config %s\n", l.config)
 	return nil
 }
 
@@ -134,18 +145,14 @@ var unit string
 
 const unitPath = "/etc/systemd/system/kept-agent.service"
 
-type installCmd struct {
-	Save  bool `help:"Write it to /etc/systemd/system."`
-	Start bool `help:"Write it, enable it and start it."`
-}
-
-// Run prints the unit, or writes it.
-func (i installCmd) Run(ctx context.Context, w out) error {
-	if !i.Save && !i.Start {
+// install prints the unit, or writes it.
+func install(ctx context.Context, l *line, w io.Writer) error {
+	start := l.start != nil && *l.start
+	if !l.save && !start {
 		_, err := fmt.Fprint(w, unitText())
 		return err
 	}
-	return writeUnit(ctx, unitPath, w, i.Start)
+	return writeUnit(ctx, unitPath, w, start)
 }
 
 // unitText is the unit with the place of this program.
@@ -160,7 +167,7 @@ func unitText() string {
 }
 
 // writeUnit writes the unit and perhaps starts it.
-func writeUnit(ctx context.Context, path string, w out, start bool) error {
+func writeUnit(ctx context.Context, path string, w io.Writer, start bool) error {
 	if err := os.WriteFile(path, []byte(unitText()), 0o644); err != nil {
 		return err
 	}

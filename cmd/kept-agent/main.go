@@ -12,20 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
-
-	"github.com/alecthomas/kong"
 )
-
-// cli is the command line.
-type cli struct {
-	settings
-
-	Run     runCmd     `cmd:"" default:"1" help:"Measure and send, until stopped. This is what it does without a command."`
-	Enrol   enrolCmd   `cmd:"" help:"Make this host known to a server, with a token that works once. It writes the configuration."`
-	DryRun  dryRunCmd  `cmd:"" help:"Measure once and print exactly what would be sent. Nothing is sent."`
-	Install installCmd `cmd:"" help:"Print or write the systemd unit."`
-	Version versionCmd `cmd:"" help:"Say which version this is."`
-}
 
 func main() {
 	tuneRuntime()
@@ -50,64 +37,34 @@ func tuneRuntime() {
 
 // run is main with everything handed in.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	if err := runCommand(ctx, dryRunAsFlag(args), environ, stdout, stderr); err != nil {
+	if err := runCommand(ctx, args, environ, stdout, stderr); err != nil {
 		fmt.Fprintf(stderr, "kept-agent: %v\n", err)
 		return 1
 	}
 	return 0
 }
 
-// dryRunAsFlag lets people say --dry-run, as they are used to.
-func dryRunAsFlag(args []string) []string {
-	for i, arg := range args {
-		if arg == "--dry-run" {
-			rest := append([]string{"dry-run"}, args[:i]...)
-			return append(rest, args[i+1:]...)
-		}
-	}
-	return args
-}
-
-// out is where commands print what they were asked for; the log goes to standard error.
-type out struct{ io.Writer }
-
 func runCommand(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
-	var c cli
-	exited := false
-	file := newFile(args, environ)
-	parser, err := kong.New(&c,
-		kong.Name("kept-agent"),
-		kong.Description("Reports this host to a Kept server. Settings come from flags, then from the environment, then from the configuration file."),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { exited = true }),
-		kong.UsageOnError(),
-		kong.Vars{"config": file.path},
-		kong.Resolvers(file),
-	)
+	l, err := readLine(args, environ)
 	if err != nil {
 		return err
 	}
-	if err := file.read(); err != nil {
+	if l.help {
+		return printHelp(stdout)
+	}
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: l.Log}))
+	switch l.command {
+	case "enrol":
+		return enrol(ctx, l, log, stdout)
+	case "dry-run":
+		return dryRun(ctx, l, log, stdout)
+	case "install":
+		return install(ctx, l, stdout)
+	case "version":
+		_, err := fmt.Fprintf(stdout, "kept-agent %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return err
 	}
-	parsed, err := parser.Parse(args)
-	if exited { // after --help
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.Log}))
-	parsed.BindTo(ctx, (*context.Context)(nil))
-	return parsed.Run(&c.settings, log, out{stdout})
-}
-
-type versionCmd struct{}
-
-// Run prints one line.
-func (versionCmd) Run(w out) error {
-	_, err := fmt.Fprintf(w, "kept-agent %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return err
+	return runAgent(ctx, l, log)
 }
 
 // version is the version that the binary was built from: its tag, else the commit, else "devel", as the server says its own.

@@ -43,4 +43,3 @@ func advise(start, length uintptr) error {
 	}
 	return nil
 }
-

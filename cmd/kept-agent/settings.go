@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,37 +16,109 @@ import (
 	"github.com/kept-dev/kept/internal/agent/probe"
 )
 
-// settings are the flags of all commands. The configuration file has the same names, without dashes before them.
+// settings are what flags, the environment and the configuration file say.
 type settings struct {
-	Config string `help:"Configuration file: name = value, one a line, with the names of these flags." type:"path" default:"${config}" env:"KEPT_AGENT_CONFIG" placeholder:"FILE"`
+	Server, Write, Key, Cert, CertKey, CA string
+	Instance                              string
+	Labels                                []string
+	Interval                              time.Duration
+	State                                 string
+	BufferMB                              int64
+	BufferAge                             time.Duration
+	KeepSeries                            bool
+	Only, Without                         []string
+	IgnoreDevices, Textfile               string
+	Top, MaxSeries                        int64
+	Scrape, Probe                         []string
+	Log                                   slog.Level
+}
 
-	Server   string `help:"Address of the server." env:"KEPT_AGENT_SERVER" placeholder:"URL"`
-	Write    string `help:"Address for samples, if it is not the server's usual one: any receiver of Prometheus remote write 2.0 (or 1.0)." env:"KEPT_AGENT_WRITE" placeholder:"URL"`
-	Key      string `help:"Key that the server gave. Better in the file or the environment than here, where all users of the machine see it." env:"KEPT_AGENT_KEY" placeholder:"KEY"`
-	Cert     string `help:"Client certificate, for a server that asks for one." type:"path" env:"KEPT_AGENT_CERT" placeholder:"FILE"`
-	CertKey  string `help:"Its private key." type:"path" env:"KEPT_AGENT_CERT_KEY" placeholder:"FILE"`
-	CA       string `help:"Certificates to trust instead of the system's." type:"path" env:"KEPT_AGENT_CA" placeholder:"FILE"`
-	Instance string `help:"What the server calls this host: the label instance. Default: its name." env:"KEPT_AGENT_INSTANCE" placeholder:"NAME"`
+// setting is one of them: its name as a flag and in the file, and where its value goes.
+type setting struct {
+	name, placeholder, help string
+	value                   any  // a pointer
+	commas                  bool // several values may stand in one, separated by commas
+}
 
-	Label    []string      `help:"Label for all series. May be given several times." sep:"none" env:"KEPT_AGENT_LABEL" placeholder:"NAME=VALUE"`
-	Interval time.Duration `help:"Time between measurements, in whole seconds." default:"15s" env:"KEPT_AGENT_INTERVAL"`
+// env is the variable of the environment that has the same meaning.
+func (s setting) env() string {
+	return "KEPT_AGENT_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+}
 
-	State      string        `help:"Folder for what waits to be sent." type:"path" env:"KEPT_AGENT_STATE" placeholder:"DIR"`
-	BufferMB   int64         `name:"buffer-mb" help:"How many megabytes may wait." default:"256" env:"KEPT_AGENT_BUFFER_MB"`
-	BufferAge  time.Duration `help:"How old what waits may be." default:"48h" env:"KEPT_AGENT_BUFFER_AGE"`
-	KeepSeries bool          `help:"Do not mark series as ended when the agent stops." env:"KEPT_AGENT_KEEP_SERIES"`
+// table lists all settings. This is also the order of the help.
+func (s *settings) table() []setting {
+	return []setting{
+		{name: "server", placeholder: "URL", value: &s.Server, help: "Address of the server."},
+		{name: "write", placeholder: "URL", value: &s.Write, help: "Address for samples, if it is not the server's usual one: any receiver of Prometheus remote write 2.0 or 1.0."},
+		{name: "key", placeholder: "KEY", value: &s.Key, help: "Key that the server gave. Better in the file or the environment than as a flag, which all users of the machine see."},
+		{name: "cert", placeholder: "FILE", value: &s.Cert, help: "Client certificate, for a server that asks for one."},
+		{name: "cert-key", placeholder: "FILE", value: &s.CertKey, help: "Its private key."},
+		{name: "ca", placeholder: "FILE", value: &s.CA, help: "Certificates to trust instead of the system's."},
+		{name: "instance", placeholder: "NAME", value: &s.Instance, help: "What the server calls this host: the label instance. By default its name."},
+		{name: "label", placeholder: "NAME=VALUE", value: &s.Labels, help: "Label for all series. May be given several times."},
+		{name: "interval", placeholder: "TIME", value: &s.Interval, help: "Time between measurements, in whole seconds."},
+		{name: "state", placeholder: "DIR", value: &s.State, help: "Folder for what waits to be sent."},
+		{name: "buffer-mb", placeholder: "N", value: &s.BufferMB, help: "How many megabytes may wait."},
+		{name: "buffer-age", placeholder: "TIME", value: &s.BufferAge, help: "How old what waits may be."},
+		{name: "keep-series", value: &s.KeepSeries, help: "Do not mark series as ended when the agent stops."},
+		{name: "only", placeholder: "NAME,…", value: &s.Only, commas: true, help: "Collectors to run, and no others; none for none."},
+		{name: "without", placeholder: "NAME,…", value: &s.Without, commas: true, help: "Collectors to leave out."},
+		{name: "ignore-devices", placeholder: "REGEXP", value: &s.IgnoreDevices, help: "Network devices to leave out, as a regular expression such as ^veth."},
+		{name: "textfile", placeholder: "DIR", value: &s.Textfile, help: "Folder with *.prom files that other programs write."},
+		{name: "top", placeholder: "N", value: &s.Top, help: "How many names of processes to tell of, by processor and by memory each."},
+		{name: "max-series", placeholder: "N", value: &s.MaxSeries, help: "How many series the host, and each target, may have."},
+		{name: "scrape", placeholder: "JOB=URL", value: &s.Scrape, help: "Program that exposes measurements over HTTP. May be given several times."},
+		{name: "probe", placeholder: "NAME=URL", value: &s.Probe, help: "Service to ask once a minute: http://…, https://…, tcp://host:port or tls://host:port. May be given several times."},
+		{name: "log", placeholder: "LEVEL", value: &s.Log, help: "Least important messages to log: DEBUG, INFO, WARN or ERROR."},
+	}
+}
 
-	Only          []string `help:"Collectors to run, and no others; \"none\" for none." env:"KEPT_AGENT_ONLY" placeholder:"NAME,…"`
-	Without       []string `help:"Collectors to leave out." env:"KEPT_AGENT_WITHOUT" placeholder:"NAME,…"`
-	IgnoreDevices string   `help:"Network devices to leave out, as a regular expression such as ^veth." env:"KEPT_AGENT_IGNORE_DEVICES" placeholder:"REGEXP"`
-	Textfile      string   `help:"Folder with *.prom files that other programs write." type:"path" env:"KEPT_AGENT_TEXTFILE" placeholder:"DIR"`
-	Top           int      `help:"How many names of processes to tell of, by processor and by memory each." default:"10" env:"KEPT_AGENT_TOP"`
-	MaxSeries     int      `help:"How many series the host, and each target, may have." default:"20000" env:"KEPT_AGENT_MAX_SERIES"`
+// defaults are the values of what nobody set.
+func defaults() settings {
+	return settings{Interval: 15 * time.Second, BufferMB: 256, BufferAge: 48 * time.Hour, Top: 10, MaxSeries: 20_000}
+}
 
-	Scrape []string `help:"Program that exposes measurements over HTTP. May be given several times." sep:"none" env:"KEPT_AGENT_SCRAPE" placeholder:"JOB=URL"`
-	Probe  []string `help:"Service to ask once a minute: http://…, https://…, tcp://host:port or tls://host:port. May be given several times." sep:"none" env:"KEPT_AGENT_PROBE" placeholder:"NAME=URL"`
+// set reads a value. Lists get longer.
+func (s setting) set(text string) (err error) {
+	switch v := s.value.(type) {
+	case *string:
+		*v = text
+	case *[]string:
+		list := []string{text}
+		if s.commas {
+			list = strings.Split(text, ",")
+		}
+		for _, one := range list {
+			*v = append(*v, strings.TrimSpace(one))
+		}
+	case *bool:
+		*v, err = strconv.ParseBool(text)
+	case *int64:
+		*v, err = strconv.ParseInt(text, 10, 32)
+	case *time.Duration:
+		*v, err = time.ParseDuration(text)
+	case *slog.Level:
+		err = v.UnmarshalText([]byte(text))
+	default:
+		err = errors.New("this setting cannot be set")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %q is not what is wanted here", s.name, text)
+	}
+	return nil
+}
 
-	Log slog.Level `help:"Least important messages to log: DEBUG, INFO, WARN or ERROR." default:"INFO" env:"KEPT_AGENT_LOG"`
+// shown is the default value for the help, "" where there is none.
+func (s setting) shown() string {
+	switch v := s.value.(type) {
+	case *int64:
+		return strconv.FormatInt(*v, 10)
+	case *time.Duration:
+		return strings.TrimSuffix(strings.TrimSuffix(v.String(), "0s"), "0m")
+	case *slog.Level:
+		return v.String()
+	}
+	return ""
 }
 
 // agentConfig turns settings into what the agent wants.
@@ -54,8 +127,8 @@ func (s *settings) agentConfig(log *slog.Logger) (agent.Config, error) {
 		Server: s.Server, Write: s.Write, Key: s.Key, CertFile: s.Cert, KeyFile: s.CertKey, CAFile: s.CA,
 		StateDir: s.State, BufferBytes: s.BufferMB << 20, BufferAge: s.BufferAge, KeepOnExit: s.KeepSeries,
 		Interval: s.Interval, Instance: s.Instance, Labels: map[string]string{},
-		Only: s.Only, Except: s.Without, IgnoreDevices: s.IgnoreDevices, TextfileDir: s.Textfile, TopProcesses: s.Top,
-		MaxSeries: s.MaxSeries, Version: version(), Log: log,
+		Only: s.Only, Except: s.Without, IgnoreDevices: s.IgnoreDevices, TextfileDir: s.Textfile, TopProcesses: int(s.Top),
+		MaxSeries: int(s.MaxSeries), Version: version(), Log: log,
 	}
 	if c.StateDir == "" {
 		c.StateDir = defaultState()
@@ -63,7 +136,7 @@ func (s *settings) agentConfig(log *slog.Logger) (agent.Config, error) {
 	if len(c.Only) == 1 && c.Only[0] == "none" {
 		c.Only = []string{}
 	}
-	for _, pair := range s.Label {
+	for _, pair := range s.Labels {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok {
 			return c, fmt.Errorf("label %s: want name=value", pair)

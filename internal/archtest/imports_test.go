@@ -38,7 +38,7 @@ var layers = []layer{
 		[]string{"github.com/klauspost/compress/s2", "github.com/shirou/gopsutil/v4", "golang.org/x/sys"},
 		"the agent runs on every host: it is small because it links nothing of the server"},
 	{"cmd/kept-agent", []string{"internal/kernel", "internal/ui", "internal/platform", "internal/core", "internal/apps", "internal/app", "internal/demo", "internal/bench", "sdk", "tools"},
-		[]string{"github.com/alecthomas/kong", "golang.org/x/sys"},
+		[]string{"golang.org/x/sys"},
 		"the agent runs on every host: it is small because it links nothing of the server"},
 	{"wire", []string{"internal", "sdk", "cmd", "tools"}, none,
 		"wire formats are used by servers, agents and SDKs; anyone may link them at no cost"},
@@ -214,7 +214,7 @@ func TestProductDoesNotLinkTests(t *testing.T) {
 }
 
 // agentLinks are the modules that kept-agent consists of on Linux, besides ours.
-var agentLinks = []string{"github.com/alecthomas/kong", "github.com/klauspost/compress", "golang.org/x/sys"}
+var agentLinks = []string{"github.com/klauspost/compress", "golang.org/x/sys"}
 
 // TestAgentStaysSmall looks at all that ends up in the agent, which has promised to be small.
 func TestAgentStaysSmall(t *testing.T) {
