@@ -155,10 +155,13 @@ func embedWorld(t *testing.T, s *accesstest.Stack) (w *world, id string) {
 	t.Helper()
 	w = newWorld(t, s)
 	d := example()
-	d.Variables = append(d.Variables, Variable{Name: "free", Kind: VarText}, Variable{Name: "all", Kind: VarQuery, Query: "label_values(customer)", Multi: true, All: true, Default: []string{allValue}})
+	d.Variables = append(d.Variables, Variable{Name: "free", Kind: VarText}, Variable{Name: "all", Kind: VarQuery, Query: "label_values(customer)", Multi: true, All: true, Default: []string{allValue}},
+		Variable{Name: "who", Kind: VarQuery, Query: "label_values(customer)"}, Variable{Name: "host", Kind: VarQuery, Query: "label_values(up, instance)"},
+		Variable{Name: "line", Kind: VarQuery, Query: "query_result(up)", Regex: `instance="([^"]+)"`})
 	d.Rows = append(d.Rows, Row{Panels: []Panel{
 		{ID: "free", Title: "$all", Kind: KindTable, Targets: []Target{{Expr: `up{instance=~"$free"}`}}},
 		{ID: "names", Title: "$all", Kind: KindTable, Targets: []Target{{Expr: `up{customer=~"$all"}`, Legend: "{{instance}}"}}},
+		{ID: "first", Title: "$who $host $line", Kind: KindTable, Targets: []Target{{Expr: "up"}}},
 		{ID: "broken", Title: "B", Kind: KindTable, Targets: []Target{{Expr: `up * on (job) up`}}},
 	}})
 	id = w.make(t, d)
@@ -223,6 +226,14 @@ func TestEmbeddedPanels(t *testing.T) {
 		}
 		if rec := w.fetch(t, token, site, "panel=requests&filter=instance=web-1"); !strings.Contains(rec.Body.String(), "web-1") || strings.Contains(rec.Body.String(), "web-2") {
 			t.Error("an added filter does not narrow:", rec.Body)
+		}
+
+		// The choices of variables come from what the token allows, too: the first ones of each customer.
+		globex := w.token(t, map[string]any{"dashboard": id, "filters": []Filter{{Label: "customer", Value: "globex"}}})
+		for token, want := range map[string]string{token: "acme web-1 web-1", globex: "globex db-1 db-1"} {
+			if body := w.fetch(t, token, site, "panel=first").Body.String(); !strings.Contains(body, `"title":"`+want+`"`) {
+				t.Errorf("no %q in %s", want, body)
+			}
 		}
 
 		one := w.token(t, map[string]any{"dashboard": id, "panels": []string{"disk"}, "filters": acme, "origins": []string{site}})
