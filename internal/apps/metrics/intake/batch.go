@@ -85,18 +85,18 @@ func (b *batch) refuse(samples int, why string) {
 
 func (b *batch) problem() string { return strings.Join(b.problems, "\n") }
 
-// series makes labels of what is in the builder and looks the series up. Labels that are not valid are an error.
+// series makes labels of what is in the builder and looks the series up. Labels that are not valid are an error; those of
+// a series that is stored are valid.
 func (b *batch) series() (ref storage.SeriesRef, ls labels.Labels, err error) {
 	b.builder.Sort()
 	b.builder.Overwrite(&b.scratch)
-	if err := check(b.scratch); err != nil {
-		return 0, ls, err
-	}
 	if b.known != nil {
-		if ref, ls = b.known.GetRef(b.scratch, b.scratch.Hash()); ref == 0 {
-			ls = b.scratch.Copy()
+		ref, ls = b.known.GetRef(b.scratch, b.scratch.Hash())
+	}
+	if ref == 0 {
+		if err := check(b.scratch); err != nil {
+			return 0, ls, err
 		}
-	} else {
 		ls = b.scratch.Copy()
 	}
 	b.dropped = b.rules.Drop(ls)
