@@ -76,8 +76,20 @@ func belong(t *testing.T, a *testkit.App, p *testkit.Person) belongings {
 	exec(t, a, `INSERT INTO hosts (workspace_id, id, instance, source, machine, name, os, platform, kernel, arch, cores, memory, booted_at, agent, every, labels, skew, buffered, key_id, first_seen_at, last_seen_at)
 		VALUES ($1, $2, 'theirs', 'agent', '', 'theirs', '', '', '', '', 1, 1, 0, '', 15, '{}', 0, 0, '', $3, $3)`, ws, host, now)
 	exec(t, a, `INSERT INTO metric_drops (workspace_id, id, selector, note, created_by, created_at) VALUES ($1, $2, 'theirs', '', $3, $4)`, ws, drop, p.AccountID, now)
-	const settings = "/w/{ws}/settings"
+	rule, fired, silence, window, route := made(), made(), made(), made(), made()
+	exec(t, a, `INSERT INTO alert_rules (id, workspace_id, group_name, position, name, body, pack, enabled, version, created_at, updated_at, updated_by, deleted_at)
+		VALUES ($1, $2, 'theirs', 0, 'theirs', '{"kind":"expression","name":"theirs","expr":"up"}', '', 0, 1, $3, $3, NULL, 0)`, rule, ws, now)
+	exec(t, a, `INSERT INTO alerts (id, workspace_id, fingerprint, rule_id, name, severity, state, labels, annotations, facts, value, started_at, fired_at, resolved_at, acked_at, acked_by, ack_note)
+		VALUES ($1, $2, 'theirs', $3, 'theirs', '', 'resolved', '{}', '{}', 'null', '1', $4, $4, $4, 0, NULL, '')`, fired, ws, rule, now)
+	exec(t, a, `INSERT INTO alert_silences (id, workspace_id, matchers, comment, starts_at, ends_at, created_at, created_by) VALUES ($1, $2, '[]', 'theirs', $3, $4, $3, NULL)`,
+		silence, ws, now, kernel.Micros(a.Clock.Now().Add(time.Hour)))
+	exec(t, a, `INSERT INTO alert_windows (id, workspace_id, name, matchers, body, ends_at, created_at, created_by) VALUES ($1, $2, 'theirs', '[]', '{}', $3, $3, NULL)`, window, ws, now)
+	exec(t, a, `INSERT INTO alert_workspaces (workspace_id, rev, rules, routing, updated_at, holder, lease_until, status) VALUES ($1, 1, 0, $2, $3, '', 0, '')`, ws,
+		`{"default":{"id":"default","name":"x"},"routes":[{"id":"`+route+`","name":"theirs"}]}`, now)
+	const settings, alerts = "/w/{ws}/settings", "/w/{ws}/alerts"
 	return belongings{
+		alerts + "/rules/{id}": rule, alerts + "/a/{id}": fired, alerts + "/silences/{id}": silence, alerts + "/maintenance/{id}": window, alerts + "/routing/{id}": route,
+		"/api/v1/alerts/{id}": fired, "/api/v1/silences/{id}": silence,
 		"/w/{ws}/hosts/{id}": host, "/w/{ws}/usage/drops/{id}": drop,
 		"/w/{ws}/dashboards/{id}": dashboard.ID, "/api/v1/dashboards/{id}": dashboard.ID,
 		settings + "/api-keys/{id}": string(key.ID), settings + "/api-keys/tokens/{id}": string(token.ID), "/account/tokens/{id}": string(token.ID),
@@ -182,6 +194,11 @@ func stateOf(t *testing.T, a *testkit.App, p *testkit.Person) (out string) {
 		`SELECT count(*) FROM scim_users WHERE workspace_id = $1 AND active = 1 AND $2 <> ''`,
 		`SELECT count(*) FROM personal_tokens WHERE workspace_id = $1 AND account_id = $2 AND revoked_at = 0`,
 		`SELECT count(*) FROM dashboards WHERE workspace_id = $1 AND version = 1 AND deleted_at = 0 AND $2 <> ''`,
+		`SELECT count(*) FROM alert_rules WHERE workspace_id = $1 AND version = 1 AND enabled = 0 AND deleted_at = 0 AND $2 <> ''`,
+		`SELECT count(*) FROM alerts WHERE workspace_id = $1 AND acked_at = 0 AND $2 <> ''`,
+		`SELECT count(*) FROM alert_silences WHERE workspace_id = $1 AND ends_at > created_at AND $2 <> ''`,
+		`SELECT count(*) FROM alert_windows WHERE workspace_id = $1 AND name = 'theirs' AND $2 <> ''`,
+		`SELECT count(*) FROM alert_workspaces WHERE workspace_id = $1 AND rev = 1 AND $2 <> ''`,
 		`SELECT count(*) FROM logins WHERE $1 <> '' AND account_id = $2`,
 		`SELECT count(*) FROM passkeys WHERE $1 <> '' AND account_id = $2 AND name = 'theirs'`,
 		`SELECT count(*) FROM linked_providers WHERE $1 <> '' AND account_id = $2`,

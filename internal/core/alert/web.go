@@ -111,10 +111,10 @@ func (m *Module) Routes() []httpx.Route {
 
 		view(pathRouting, m.routingPage),
 		change(pathRouting+"/new", m.newRoutePage),
-		change(pathRouting+"/{route}", m.editRoutePage),
-		post("alert_route.save", pathRouting+"/{route}", m.saveRoutePost),
-		post("alert_route.move", pathRouting+"/{route}/move", m.moveRoutePost),
-		post("alert_route.delete", pathRouting+"/{route}/delete", m.deleteRoutePost),
+		change(pathRouting+"/{id}", m.editRoutePage),
+		post("alert_route.save", pathRouting+"/{id}", m.saveRoutePost),
+		post("alert_route.move", pathRouting+"/{id}/move", m.moveRoutePost),
+		post("alert_route.delete", pathRouting+"/{id}/delete", m.deleteRoutePost),
 		post("alert_inhibit.create", pathRouting+"/inhibit/add", m.addInhibitPost),
 		post("alert_inhibit.delete", pathRouting+"/inhibit/delete", m.deleteInhibitPost),
 	}

@@ -138,7 +138,7 @@ func (m *Module) findRoute(r *http.Request) (routing Routing, route *Route, err 
 	if routing, err = m.ReadRouting(r.Context(), wsOf(r)); err != nil {
 		return routing, nil, err
 	}
-	id := r.PathValue("route")
+	id := r.PathValue("id")
 	if id == "default" {
 		return routing, &routing.Default, nil
 	}
@@ -318,7 +318,7 @@ func (m *Module) saveRoutePost(w http.ResponseWriter, r *http.Request) error {
 	}
 	var routing Routing
 	var route *Route
-	if r.PathValue("route") == "new" {
+	if r.PathValue("id") == "new" {
 		if routing, err = m.ReadRouting(r.Context(), wsOf(r)); err != nil {
 			return err
 		}
@@ -371,7 +371,7 @@ func (m *Module) moveRoutePost(w http.ResponseWriter, r *http.Request) error {
 	if i >= 0 && j >= 0 && j < len(routing.Routes) {
 		routing.Routes[i], routing.Routes[j] = routing.Routes[j], routing.Routes[i]
 	}
-	return m.saveRouting(w, r, routing, "alert_route.move", "alert_route:"+r.PathValue("route"))
+	return m.saveRouting(w, r, routing, "alert_route.move", "alert_route:"+r.PathValue("id"))
 }
 
 func (m *Module) deleteRoutePost(w http.ResponseWriter, r *http.Request) error {
