@@ -35,13 +35,20 @@ func divisible(expr parser.Expr) bool {
 		case *parser.Call:
 			never(n.Func.Name == "label_replace" || n.Func.Name == "label_join" || n.Func.Name == "info")
 		case *parser.AggregateExpr:
-			never(n.Op == parser.LIMITK || n.Op == parser.LIMIT_RATIO)
+			never(orderMatters[n.Op])
 		case *parser.BinaryExpr: // of "or" the same as of several metrics, where names are dropped over a span at once
 			never(n.Op == parser.LOR && slices.ContainsFunc(path, dropsNamesOverSpan))
 		}
 		return nil
 	})
 	return ok && selectors > 0
+}
+
+// orderMatters has the aggregations whose result depends on the order in which series come: which of equals are among the
+// first, or what is lost in rounding. Series come in another order when a span touches what is on disk than when it does
+// not. Sums and averages make up for what is lost.
+var orderMatters = map[parser.ItemType]bool{
+	parser.TOPK: true, parser.BOTTOMK: true, parser.STDDEV: true, parser.STDVAR: true, parser.LIMITK: true, parser.LIMIT_RATIO: true,
 }
 
 func dropsNamesOverSpan(n parser.Node) bool {

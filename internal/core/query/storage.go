@@ -44,8 +44,8 @@ func (v view) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
 	return chunkQuerier{q}, nil
 }
 
-// querier asks the store and those sources that may have what is wanted. Series always come sorted: floating-point sums
-// depend on the order, and a result must not depend on which blocks a span of time touches.
+// querier asks the store and those sources that may have what is wanted. What the store alone has comes in its order, which
+// is that of a Prometheus: so what depends on the order, as which of equals are among the first, is what that would say.
 type querier struct {
 	view
 	mint, maxt int64
@@ -54,10 +54,10 @@ type querier struct {
 }
 
 // Select implements storage.Querier.
-func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
-	noted := q.noting(hints, matchers)
-	sets := []storage.SeriesSet{q.own.Select(ctx, true, hints, matchers...)}
-	for _, s := range q.sources(matchers) {
+func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+	noted, others := q.noting(hints, matchers), q.sources(matchers)
+	sets := []storage.SeriesSet{q.own.Select(ctx, sorted || len(others) > 0, hints, matchers...)}
+	for _, s := range others {
 		sets = append(sets, s.Select(ctx, true, hints, matchers...))
 	}
 	set := sets[0]
