@@ -118,7 +118,7 @@ func TestClosingUnderUse(t *testing.T) {
 	for n := range 4 {
 		ws, name := tenants[n%2], fmt.Sprint("m", n)
 		users.Go(func() {
-			for i := range 40 {
+			for i := 0; i < 40 || closed.Load() < 10 && i < 3000; i++ {
 				if err := seriestest.Append(t.Context(), s.For(ws), sample(name, at.Add(time.Duration(i)*time.Second), float64(i))); err != nil {
 					t.Error(err)
 					return
