@@ -37,7 +37,7 @@ func settingsFor(p *provider) map[string]map[string]string {
 func (w *world) connect(t testing.TB) *provider {
 	t.Helper()
 	p := newProvider(t)
-	w.p = p
+	w.p, p.now = p, w.Clock.Now
 	w.hosts = map[string]string{}
 	for _, k := range []string{"slack-bot", "telegram", "pagerduty", "opsgenie", "pushover", "webpush"} {
 		w.hosts[k] = p.server.URL + "/" + k

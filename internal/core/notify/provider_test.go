@@ -34,6 +34,7 @@ type provider struct {
 	t      testing.TB
 	server *httptest.Server
 	phone  *phone
+	now    func() time.Time
 
 	mu      sync.Mutex
 	mode    int    // the status that everything is answered with; 0: it works
@@ -67,7 +68,7 @@ const (
 )
 
 func newProvider(t testing.TB) *provider {
-	p := &provider{t: t, phone: newPhone(t), txns: map[string]string{}, open: map[string]string{}}
+	p := &provider{t: t, now: func() time.Time { return testNow }, phone: newPhone(t), txns: map[string]string{}, open: map[string]string{}}
 	mux := http.NewServeMux()
 	for pattern, serve := range map[string]func(*http.Request, []byte) (any, error){
 		"POST /webhook" + hookPath: p.webhook, "POST /slack" + hookPath: p.slack, "POST /slack-bot/api/chat.postMessage": p.slackPost, "POST /slack-bot/api/chat.update": p.slackUpdate,
@@ -650,7 +651,7 @@ func (p *provider) push(r *http.Request, body []byte) (any, error) {
 	ttl, ttlErr := strconv.Atoi(r.Header.Get("TTL"))
 	origin, _ := url.Parse(p.server.URL)
 	p.add(posted{Title: in.Title, Text: in.Body, Thread: in.Tag})
-	return nil, errors.Join(checkVAPID(r.Header.Get("Authorization"), origin.Scheme+"://"+origin.Host, testNow), need("encoding", r.Header.Get("Content-Encoding") == "aes128gcm",
+	return nil, errors.Join(checkVAPID(r.Header.Get("Authorization"), origin.Scheme+"://"+origin.Host, p.now()), need("encoding", r.Header.Get("Content-Encoding") == "aes128gcm",
 		"ttl", ttlErr == nil && ttl > 0, "urgency", slices.Contains([]string{"very-low", "low", "normal", "high"}, r.Header.Get("Urgency")),
 		"topic", regexp.MustCompile(`^[\w-]{1,32}$`).MatchString(r.Header.Get("Topic")), "title", in.Title != "" && in.Body != ""))
 }
