@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,6 +68,8 @@ func (w *world) end(t *testing.T) {
 		t.Error(err)
 	}
 	w.conf.Transport.(*http.Transport).CloseIdleConnections()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, f := range w.faults {
 		t.Error(f)
 	}
@@ -109,6 +112,8 @@ func TestADayWithoutTheServer(t *testing.T) {
 				t.Errorf("%s ends with %v, not with the mark", name, end)
 			}
 		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		if w.refused < 20 || w.refused > 3000 {
 			t.Errorf("the server that was away was asked %d times in a day", w.refused)
 		}
@@ -150,17 +155,19 @@ func TestTargets(t *testing.T) {
 				{Job: "dead", URL: "http://dead.example/metrics"}, {Job: "late", URL: "http://late.example/metrics", Timeout: 14 * time.Second},
 			}
 		})
-		text := "# TYPE hits_total counter\nhits_total{job=\"mine\",path=\"/\"} 7\n"
-		serve := func(host string, delay time.Duration, text *string) {
+		var text, late atomic.Pointer[string]
+		set := func(p *atomic.Pointer[string], s string) { p.Store(&s) }
+		set(&text, "# TYPE hits_total counter\nhits_total{job=\"mine\",path=\"/\"} 7\n")
+		set(&late, "late_metric 1\n")
+		serve := func(host string, delay time.Duration, text *atomic.Pointer[string]) {
 			w.serve(t, host, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				select {
 				case <-time.After(delay):
 				case <-r.Context().Done():
 				}
-				io.WriteString(rw, *text)
+				io.WriteString(rw, *text.Load())
 			}))
 		}
-		late := "late_metric 1\n"
 		serve("localhost:9100", 0, &text)
 		serve("slow.example:80", time.Minute, &text)
 		serve("late.example:80", 13*time.Second, &late)
@@ -173,9 +180,11 @@ func TestTargets(t *testing.T) {
 		if n < 40 {
 			t.Errorf("%d samples of %s; there are %v", n, hits, keys(w.series))
 		}
-		text = "other 1\n" // while the program restarts with another version
+		set(&text, "other 1\n") // while the program restarts with another version
 		time.Sleep(time.Minute)
 		w.end(t)
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		list := w.series[hits]
 		if end := list[len(list)-1]; !isStale(end.value) {
 			t.Errorf("a series that the target dropped ends with %v", end)

@@ -119,6 +119,8 @@ func TestKilled(t *testing.T) {
 	if len(seen) < 6 {
 		t.Errorf("%d samples came", len(seen))
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for _, f := range r.faults {
 		if !strings.Contains(f, "unexpected EOF") {
 			t.Error(f)
