@@ -17,7 +17,8 @@ var telemetryNames = []string{"query", "notify", "alert", "dashboard"}
 func (a *App) buildTelemetry() (err error) {
 	c := &a.core
 	out := egress.New(egress.Config{AllowPrivate: a.cfg.AllowPrivate})
-	if c.query, err = query.New(query.Deps{DB: a.control, Store: a.series, Clock: a.clock, Logger: a.logger, ByToken: c.access.ByToken}); err != nil {
+	if c.query, err = query.New(query.Deps{DB: a.control, Store: a.series, Clock: a.clock, Logger: a.logger, ByToken: c.access.ByToken,
+		Limits: query.ByPlan(a.plans())}); err != nil {
 		return err
 	}
 	if c.notify, err = notify.New(notify.Deps{

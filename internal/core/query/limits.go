@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/kept-dev/kept/internal/core/privacy"
 	"github.com/kept-dev/kept/internal/kernel"
 )
 
@@ -17,6 +18,23 @@ type Limits struct {
 // DefaultLimits are those of Prometheus, and a workspace that asks much leaves others room.
 func DefaultLimits() Limits {
 	return Limits{MaxSamples: 50_000_000, Timeout: maxTimeout, Concurrent: 8}
+}
+
+// ByPlan is a Deps.Limits that goes by the workspace's plan. Who hosts it for himself has the default.
+func ByPlan(plans privacy.Planner) func(context.Context, kernel.WorkspaceID) (Limits, error) {
+	return func(ctx context.Context, ws kernel.WorkspaceID) (Limits, error) {
+		p, err := plans.PlanOf(ctx, ws)
+		if err != nil {
+			return Limits{}, err
+		}
+		switch p.Name {
+		case privacy.PlanFree:
+			return Limits{MaxSamples: 10_000_000, Timeout: 30 * time.Second, Concurrent: 2}, nil
+		case privacy.PlanStarter:
+			return Limits{MaxSamples: 25_000_000, Timeout: time.Minute, Concurrent: 4}, nil
+		}
+		return DefaultLimits(), nil
+	}
 }
 
 // maxTimeout is the most that any query may take.

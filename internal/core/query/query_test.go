@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
 
+	"github.com/kept-dev/kept/internal/core/privacy"
 	"github.com/kept-dev/kept/internal/core/query"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
@@ -56,6 +57,23 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	if a := w.ask(t, "/query_range", "query", "demo_memory_usage_bytes", "start", seconds(fixtureStart), "end", seconds(at(240)), "step", "15"); a.status != 422 ||
 		!strings.Contains(a.body, `"errorType":"execution","error":"query processing would load too many samples into memory in query execution"`) {
 		t.Errorf("%+v", a)
+	}
+}
+
+// planner has everybody on one plan.
+type planner string
+
+func (p planner) PlanOf(context.Context, kernel.WorkspaceID) (privacy.Plan, error) {
+	return privacy.Plan{Name: string(p)}, nil
+}
+
+func TestPlansLimit(t *testing.T) {
+	t.Parallel()
+	for plan, want := range map[planner]query.Limits{privacy.PlanFree: {MaxSamples: 10_000_000, Timeout: 30 * time.Second, Concurrent: 2},
+		privacy.PlanSelfHosted: query.DefaultLimits(), privacy.PlanScale: query.DefaultLimits()} {
+		if got, err := query.ByPlan(plan)(t.Context(), testWS); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", plan, got, err)
+		}
 	}
 }
 
