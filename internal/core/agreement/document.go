@@ -12,7 +12,7 @@ import (
 func (m *Module) Current(customer string) Document {
 	operator := m.d.Operator
 	if operator == "" {
-		operator = "whoever operates the server at " + m.d.BaseURL
+		operator = "Whoever operates the server at " + m.d.BaseURL
 	}
 	data := m.d.Map()
 	return Document{Operator: operator, Customer: customer, Sections: []Section{

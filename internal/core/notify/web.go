@@ -79,8 +79,8 @@ func (m *Module) outsideRoutes() []httpx.Route {
 // Nav is the module's part of the navigation.
 func (m *Module) Nav() []ui.NavItem {
 	return []ui.NavItem{
-		{App: "alerts", Label: "Channels", Href: pathChannels, Icon: "bell", Order: 50, Needs: string(httpx.MayView)},
-		{App: "alerts", Label: "Deliveries", Href: pathDeliveries, Icon: "list", Order: 60, Needs: string(httpx.MayView)},
+		{App: "alerts", Group: "Messages", Label: "Channels", Href: pathChannels, Icon: "bell", Order: 55, Needs: string(httpx.MayView)},
+		{App: "alerts", Group: "Messages", Label: "Deliveries", Href: pathDeliveries, Icon: "list", Order: 70, Needs: string(httpx.MayView)},
 	}
 }
 
