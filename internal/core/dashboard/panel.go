@@ -228,6 +228,7 @@ func (pic *picture) fill(lines []line, span ui.TimeRange) {
 	if pic.Panel.Kind == KindHeatMap {
 		lines = buckets(lines)
 	}
+	pic.nameOne(lines)
 	index, named := pic.moments(span), severalNames(lines)
 	for _, l := range lines {
 		s := ui.Series{Label: l.label, Values: make([]float64, len(c.At))}
@@ -249,6 +250,26 @@ func (pic *picture) fill(lines []line, span ui.TimeRange) {
 		c.Series = append(c.Series, s)
 	}
 	pic.judge()
+}
+
+// nowNames are what the only figure of a panel is called: the title says already what it is of.
+var nowNames = map[string]string{"": "now", "last": "now", "mean": "mean", "min": "least", "max": "greatest", "sum": "sum"}
+
+// nameOne gives the only series of a panel of figures a short name, where nobody gave it one that says more than the title.
+func (pic *picture) nameOne(lines []line) {
+	p := pic.Panel
+	if len(lines) != 1 || p.Kind != KindStat && p.Kind != KindBar {
+		return
+	}
+	var legend string
+	for _, t := range p.Targets {
+		if !t.Hidden {
+			legend = t.Legend
+		}
+	}
+	if legend == "" || lines[0].label == pic.Title {
+		lines[0].label = nowNames[p.Reduce]
+	}
 }
 
 // severalNames tells whether series have names that tell them apart.
