@@ -22,6 +22,7 @@ import (
 	"github.com/kept-dev/kept/internal/core/proof"
 	"github.com/kept-dev/kept/internal/core/query"
 	"github.com/kept-dev/kept/internal/core/scim"
+	"github.com/kept-dev/kept/internal/core/status"
 	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/platform/queue"
@@ -45,6 +46,7 @@ type core struct {
 	notify    *notify.Module
 	alert     *alert.Module
 	dashboard *dashboard.Module
+	status    *status.Module
 }
 
 // buildCore makes the core modules.
@@ -91,7 +93,7 @@ func (a *App) buildCore() (err error) {
 
 // mailTypes are all kinds of mail that are ever sent.
 func mailTypes() []mail.Type {
-	return slices.Concat(identity.MailTypes(), workspace.MailTypes(), agreement.MailTypes(), notify.MailTypes())
+	return slices.Concat(identity.MailTypes(), workspace.MailTypes(), agreement.MailTypes(), notify.MailTypes(), status.MailTypes())
 }
 
 // buildPrivacy makes the privacy core. What it looks at is read when it looks, so that modules and routes that are made

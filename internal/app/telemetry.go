@@ -10,7 +10,7 @@ import (
 )
 
 // telemetryNames are the core modules that show series and what follows from them.
-var telemetryNames = []string{"query", "notify", "alert", "dashboard"}
+var telemetryNames = []string{"query", "notify", "alert", "dashboard", "status"}
 
 // buildTelemetry makes what all apps share of series, alerts and dashboards, and then the app for metrics. Apps that have
 // series, rules or dashboards of their own are asked for them here.
@@ -38,6 +38,9 @@ func (a *App) buildTelemetry() (err error) {
 		return err
 	}
 	a.modules = append(a.modules, mounted{a.seriesModule, a.control}, mounted{c.query, a.control}, mounted{c.notify, a.control}, mounted{c.alert, a.control}, mounted{c.dashboard, a.control})
+	if err := a.buildStatus(); err != nil {
+		return err
+	}
 	if a.appOn("metrics") {
 		if a.metricsApp, err = metrics.New(metrics.Deps{
 			DB: a.control, UI: a.ui, Bus: a.bus, Keys: a.keys, Store: a.series, Query: c.query, Alerts: c.alert, Access: c.access,

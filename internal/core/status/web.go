@@ -1,0 +1,534 @@
+package status
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kept-dev/kept/internal/core/alert"
+	"github.com/kept-dev/kept/internal/kernel"
+	"github.com/kept-dev/kept/internal/platform/httpx"
+	"github.com/kept-dev/kept/internal/platform/httpx/respond"
+	"github.com/kept-dev/kept/internal/ui"
+)
+
+//go:embed templates/*.html
+var templates embed.FS
+
+const (
+	appKey        = "alerts"
+	pathManage    = "/w/{ws}/status-page"
+	pathIncidents = pathManage + "/incidents"
+	pathPublic    = "/status/{slug}"
+	maxForm       = 64 << 10
+)
+
+func home(ws kernel.WorkspaceID) string { return "/w/" + string(ws) + "/status-page" }
+
+func noticeHref(ws kernel.WorkspaceID, id kernel.ID) string {
+	return home(ws) + "/incidents/" + string(id)
+}
+
+// Routes is the module's part of the route table.
+func (m *Module) Routes() []httpx.Route {
+	view := func(path string, h httpx.Handler) httpx.Route {
+		return httpx.Route{Method: "GET", Path: path, Handler: h, Access: httpx.Member, Needs: httpx.MayView, Rate: httpx.RatePage}
+	}
+	change := func(path string, h httpx.Handler) httpx.Route {
+		r := view(path, h)
+		r.Needs = httpx.MayChange
+		return r
+	}
+	post := func(action, path string, h httpx.Handler) httpx.Route {
+		return httpx.Route{Method: "POST", Path: path, Handler: h, Access: httpx.Member, Needs: httpx.MayChange, Rate: httpx.RateWrite, Audit: action, MaxBody: maxForm}
+	}
+	public := func(path string, h httpx.Handler) httpx.Route {
+		return httpx.Route{Method: "GET", Path: path, Handler: h, Access: httpx.Public, Rate: httpx.RatePage}
+	}
+	secret := func(r httpx.Route) httpx.Route { r.Secrets = []string{"token"}; return r }
+	act := func(path string, h httpx.Handler, why string) httpx.Route {
+		return httpx.Route{Method: "POST", Path: path, Handler: h, Access: httpx.Public, Rate: httpx.RateWrite, NoAudit: why, MaxBody: maxForm}
+	}
+	const own = "a visitor's own subscription, of which a list is kept and no log"
+	return []httpx.Route{
+		view(pathManage, m.managePage),
+		change(pathManage+"/settings", m.settingsPage),
+		post("status_page.update", pathManage+"/settings", m.saveSettings),
+		post("status_component.create", pathManage+"/components", m.addComponent),
+		post("status_component.delete", pathManage+"/components/{id}/delete", m.removeComponent),
+		change(pathIncidents+"/new", m.newPage),
+		post("status_notice.create", pathIncidents, m.create),
+		view(pathIncidents+"/{id}", m.noticePage),
+		post("status_notice.tell", pathIncidents+"/{id}", m.tellPost),
+		change(pathIncidents+"/{id}/edit", m.editPage),
+		post("status_notice.update", pathIncidents+"/{id}/edit", m.editPost),
+		post("status_notice.delete", pathIncidents+"/{id}/delete", m.deletePost),
+		post("status_notice.restore", pathIncidents+"/{id}/restore", m.restorePost),
+
+		public(pathPublic, m.publicPage),
+		public(pathPublic+"/feed", m.feed),
+		public(pathPublic+"/incidents/{id}", m.publicNotice),
+		act(pathPublic+"/subscribe", m.subscribePost, own),
+		secret(public(pathPublic+"/confirm/{token}", m.confirmPage)),
+		secret(act(pathPublic+"/confirm/{token}", m.confirmPost, own)),
+		secret(public(pathPublic+"/unsubscribe/{token}", m.unsubscribePage)),
+		secret(act(pathPublic+"/unsubscribe/{token}", m.unsubscribePost, own)),
+	}
+}
+
+// Nav is the module's part of the navigation.
+func (m *Module) Nav() []ui.NavItem {
+	return []ui.NavItem{{App: appKey, Group: "Messages", Label: "Status page", Href: pathManage, Icon: "external", Order: 60, Needs: string(httpx.MayView)}}
+}
+
+func wsOf(r *http.Request) kernel.WorkspaceID { return httpx.ActorOf(r.Context()).WorkspaceID }
+
+func mayChange(r *http.Request) bool {
+	return slices.Contains([]string{"owner", "admin", "member"}, string(httpx.ActorOf(r.Context()).Role))
+}
+
+func pathID(r *http.Request) (kernel.ID, error) {
+	id := r.PathValue("id")
+	if !kernel.ValidID(id) {
+		return "", errNone()
+	}
+	return kernel.ID(id), nil
+}
+
+// formStatus is the status of a form that is shown again, with notes on its fields; another error passes through.
+func formStatus(f *ui.Form, err error) (int, error) {
+	if err == nil {
+		return http.StatusOK, nil
+	}
+	var e *kernel.Error
+	if !errors.As(err, &e) || e.Code != kernel.Invalid {
+		return 0, err
+	}
+	f.Error = e.Safe
+	for i := range f.Fields {
+		if note, ok := e.Fields[f.Fields[i].Name]; ok {
+			f.Fields[i].Error, f.Error = note, ""
+		}
+	}
+	return respond.Status(e.Code), nil
+}
+
+type noticeRow struct {
+	Notice
+	Href   string
+	Names  []string // of the parts that are affected
+	Tone   string
+	Latest string
+}
+
+// Heading is the kind and how far it is.
+func (n noticeRow) Heading() string { return word(n.State) }
+
+func row(n Notice, href string, parts []Component) noticeRow {
+	r := noticeRow{Notice: n, Href: href, Tone: "warn"}
+	for _, c := range parts {
+		if slices.Contains(n.Components, c.ID) {
+			r.Names = append(r.Names, c.Name)
+		}
+	}
+	switch {
+	case n.Over():
+		r.Tone = "good"
+	case n.Kind == Maintenance:
+		r.Tone = "active"
+	case n.Impact == "critical" || n.Impact == "major":
+		r.Tone = "bad"
+	}
+	if len(n.Updates) > 0 {
+		r.Latest = n.Updates[0].Text
+	}
+	return r
+}
+
+type manageView struct {
+	Page        Page
+	Public      string // where it can be read
+	Settings    string
+	Open, Past  []noticeRow
+	Deleted     []noticeRow
+	Components  []Component
+	Add         ui.Form
+	Base        string
+	Subscribers int64
+	May         bool
+	Empty       *ui.Empty
+}
+
+func (m *Module) managePage(w http.ResponseWriter, r *http.Request) error {
+	return m.renderManage(w, r, "", nil)
+}
+
+func (m *Module) renderManage(w http.ResponseWriter, r *http.Request, name string, wrong error) error {
+	ctx, ws := r.Context(), wsOf(r)
+	p, err := m.Page(ctx, ws)
+	if err != nil {
+		return err
+	}
+	v := manageView{Page: p, Base: home(ws), Settings: home(ws) + "/settings", May: mayChange(r),
+		Add: ui.Form{Action: home(ws) + "/components", Submit: "Add", Narrow: true, Fields: []ui.Field{{Name: "name", Label: "Part of your service", Value: name, MaxLength: maxTitle, Required: true, Placeholder: "API"}}}}
+	status, err := formStatus(&v.Add, wrong)
+	if err != nil {
+		return err
+	}
+	page := ui.Page{Title: "Status page", App: appKey, Section: home(ws), Lead: "What your customers are told of incidents and maintenance.", Body: &v, Toasts: toasts(r, ws)}
+	if p.Slug == "" {
+		v.Empty = &ui.Empty{Icon: "external", Title: "No status page yet", Text: "Give it an address and a name. Nobody can read it before you turn it on."}
+		if v.May {
+			v.Empty.Action = &ui.Action{Label: "Set up the status page", Href: v.Settings, Primary: true}
+		}
+		return m.pages.Render(w, r, status, "manage", page)
+	}
+	if err := m.fillManage(ctx, ws, &v); err != nil {
+		return err
+	}
+	if v.May {
+		page.Actions = []ui.Action{{Label: "Plan maintenance", Href: home(ws) + "/incidents/new?kind=maintenance"}, {Label: "New incident", Href: home(ws) + "/incidents/new", Icon: "plus", Primary: true}}
+	}
+	return m.pages.Render(w, r, status, "manage", page)
+}
+
+func (m *Module) fillManage(ctx context.Context, ws kernel.WorkspaceID, v *manageView) (err error) {
+	v.Public = m.d.BaseURL() + "/status/" + v.Page.Slug
+	if v.Components, err = m.Components(ctx, ws); err != nil {
+		return err
+	}
+	if v.Subscribers, err = m.Subscribers(ctx, ws); err != nil {
+		return err
+	}
+	all, err := m.Notices(ctx, ws, m.d.Clock().Add(-barDays*24*time.Hour), true)
+	for _, n := range all {
+		x := row(n, noticeHref(ws, n.ID), v.Components)
+		switch {
+		case !n.DeletedAt.IsZero():
+			v.Deleted = append(v.Deleted, x)
+		case n.Over():
+			v.Past = append(v.Past, x)
+		default:
+			v.Open = append(v.Open, x)
+		}
+	}
+	return err
+}
+
+func toasts(r *http.Request, ws kernel.WorkspaceID) []ui.Toast {
+	q := r.URL.Query()
+	text := map[string]string{"saved": "The status page is saved.", "added": "The part is on the page.", "removed": "The part is off the page.",
+		"published": "It is published.", "told": "The update is published.", "changed": "The change is saved.", "deleted": "It is off the page; it can be put back for 30 days.", "restored": "It is on the page again."}[q.Get("done")]
+	if text == "" {
+		return nil
+	}
+	return []ui.Toast{{Tone: ui.ToneGood, Text: text}}
+}
+
+func (m *Module) settingsPage(w http.ResponseWriter, r *http.Request) error {
+	p, err := m.Page(r.Context(), wsOf(r))
+	if err != nil {
+		return err
+	}
+	return m.renderSettings(w, r, p, nil)
+}
+
+func (m *Module) renderSettings(w http.ResponseWriter, r *http.Request, p Page, wrong error) error {
+	f := ui.Form{Action: home(wsOf(r)) + "/settings", Submit: "Save", Cancel: home(wsOf(r)), Fields: []ui.Field{
+		{Name: "title", Label: "Name", Required: true, Value: p.Title, MaxLength: maxTitle, Placeholder: "Example status"},
+		{Name: "slug", Label: "Address", Required: true, Mono: true, Value: p.Slug, MaxLength: 40, Placeholder: "example", Hint: "It is read at " + m.d.BaseURL() + "/status/ and this."},
+		{Name: "about", Label: "About", Kind: "textarea", Rows: 3, Value: p.About, MaxLength: maxText, Hint: "A sentence at the top: what this is the status of, and where to ask."},
+		{Name: "public", Label: "Everybody can read it", Kind: "checkbox", Checked: p.Public},
+	}}
+	status, err := formStatus(&f, wrong)
+	if err != nil {
+		return err
+	}
+	return m.pages.Render(w, r, status, "form", ui.Page{Title: "Settings of the status page", App: appKey, Section: home(wsOf(r)), Crumbs: []ui.Crumb{{Label: "Status page", Href: home(wsOf(r))}}, Body: formView{Form: f}})
+}
+
+type formView struct {
+	Form   ui.Form
+	Parts  []part
+	Delete string
+}
+
+type part struct {
+	Component
+	Checked bool
+}
+
+func (m *Module) saveSettings(w http.ResponseWriter, r *http.Request) error {
+	form, err := httpx.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	p := Page{WorkspaceID: wsOf(r), Slug: strings.TrimSpace(form.Get("slug")), Title: form.Get("title"), About: form.Get("about"), Public: form.Has("public")}
+	if err := m.SavePage(r.Context(), p); err != nil {
+		return m.renderSettings(w, r, p, err)
+	}
+	detail := "off"
+	if p.Public {
+		detail = "public"
+	}
+	return m.done(w, r, "status_page.update", "status_page:"+p.Slug, detail, home(p.WorkspaceID)+"?done=saved")
+}
+
+// done writes the audit log and goes on.
+func (m *Module) done(w http.ResponseWriter, r *http.Request, action, target, detail, to string) error {
+	if err := m.d.Audit(r.Context(), action, target, detail); err != nil {
+		return err
+	}
+	return respond.SeeOther(w, r, to)
+}
+
+func (m *Module) addComponent(w http.ResponseWriter, r *http.Request) error {
+	form, err := httpx.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	id, err := m.AddComponent(r.Context(), wsOf(r), form.Get("name"))
+	if err != nil {
+		return m.renderManage(w, r, form.Get("name"), err)
+	}
+	return m.done(w, r, "status_component.create", "status_component:"+string(id), "", home(wsOf(r))+"?done=added")
+}
+
+func (m *Module) removeComponent(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	if err := m.RemoveComponent(r.Context(), wsOf(r), id); err != nil {
+		return err
+	}
+	return m.done(w, r, "status_component.delete", "status_component:"+string(id), "", home(wsOf(r))+"?done=removed")
+}
+
+const localTime = "2006-01-02T15:04"
+
+// newPage is the form of a new incident, filled in from an alert if the address names one.
+func (m *Module) newPage(w http.ResponseWriter, r *http.Request) error {
+	q, ws := r.URL.Query(), wsOf(r)
+	n := Notice{Kind: Incident, Impact: "minor", State: states[Incident][0], StartsAt: m.d.Clock()}
+	text := ""
+	if q.Get("kind") == Maintenance {
+		n = Notice{Kind: Maintenance, State: states[Maintenance][0], StartsAt: m.d.Clock().Truncate(time.Hour).Add(24 * time.Hour)}
+		n.EndsAt = n.StartsAt.Add(2 * time.Hour)
+	}
+	if id := q.Get("alert"); kernel.ValidID(id) && m.d.Alerts != nil {
+		a, err := m.d.Alerts.FindAlert(r.Context(), ws, kernel.ID(id))
+		if err != nil {
+			return err
+		}
+		n, text = fromAlert(n, a)
+	}
+	return m.renderNotice(w, r, n, text, true, nil)
+}
+
+// fromAlert says of an incident what its alert knows. What customers are told is for people to write: labels and numbers
+// of the inside stay inside.
+func fromAlert(n Notice, a alert.Alert) (Notice, string) {
+	n.Title, n.StartsAt = a.Name, a.StartedAt
+	switch a.Severity {
+	case "critical":
+		n.Impact = "critical"
+	case "info":
+		n.Impact = "minor"
+	default:
+		n.Impact = "major"
+	}
+	if a.State == "resolved" {
+		n.State = over(Incident)
+	}
+	return n, a.Annotations["summary"]
+}
+
+func options(list []string) (out []ui.Option) {
+	for _, s := range list {
+		out = append(out, ui.Option{Value: s, Label: word(s)})
+	}
+	return out
+}
+
+func (m *Module) renderNotice(w http.ResponseWriter, r *http.Request, n Notice, text string, fresh bool, wrong error) error {
+	ws := wsOf(r)
+	f := ui.Form{Action: home(ws) + "/incidents", Submit: "Publish", Cancel: home(ws), Hidden: []ui.Param{{Name: "kind", Value: n.Kind}}, Fields: []ui.Field{
+		{Name: "title", Label: "Title", Required: true, Value: n.Title, MaxLength: maxTitle, Placeholder: "Payments are slow"}}}
+	title := "New incident"
+	if n.Kind == Maintenance {
+		title = "Plan maintenance"
+	} else {
+		f.Fields = append(f.Fields, ui.Field{Name: "impact", Label: "Impact", Kind: "select", Required: true, Value: n.Impact, Options: options(impacts)})
+	}
+	f.Fields = append(f.Fields, ui.Field{Name: "starts", Label: "Began", Kind: "datetime-local", Required: true, Value: n.StartsAt.UTC().Format(localTime), Hint: "In UTC."})
+	if n.Kind == Maintenance {
+		f.Fields[len(f.Fields)-1].Label = "Begins"
+		f.Fields = append(f.Fields, ui.Field{Name: "ends", Label: "Ends", Kind: "datetime-local", Required: true, Value: n.EndsAt.UTC().Format(localTime), Hint: "In UTC."})
+	}
+	if fresh {
+		f.Fields = append(f.Fields,
+			ui.Field{Name: "state", Label: "State", Kind: "select", Required: true, Value: n.State, Options: options(states[n.Kind])},
+			ui.Field{Name: "text", Label: "What customers read", Kind: "textarea", Rows: 5, Required: true, Value: text, MaxLength: maxText, Hint: "It goes to the page, the feed and the subscribers. An empty line begins a paragraph."})
+	} else {
+		title, f.Action, f.Submit, f.Cancel = "Change "+n.Title, noticeHref(ws, n.ID)+"/edit", "Save", noticeHref(ws, n.ID)
+	}
+	status, err := formStatus(&f, wrong)
+	if err != nil {
+		return err
+	}
+	parts, err := m.Components(r.Context(), ws)
+	if err != nil {
+		return err
+	}
+	v := formView{Form: f}
+	for _, c := range parts {
+		v.Parts = append(v.Parts, part{c, slices.Contains(n.Components, c.ID)})
+	}
+	return m.pages.Render(w, r, status, "notice_form", ui.Page{Title: title, App: appKey, Section: home(ws), Crumbs: []ui.Crumb{{Label: "Status page", Href: home(ws)}}, Body: v})
+}
+
+func readNotice(r *http.Request) (n Notice, text string, err error) {
+	form, err := httpx.ReadForm(r)
+	if err != nil {
+		return n, "", err
+	}
+	n = Notice{Kind: form.Get("kind"), Title: form.Get("title"), Impact: form.Get("impact"), State: form.Get("state")}
+	if n.Kind != Maintenance {
+		n.Kind = Incident
+	}
+	for _, id := range form["component"] {
+		n.Components = append(n.Components, kernel.ID(id))
+	}
+	n.StartsAt, _ = time.Parse(localTime, form.Get("starts")) // the zero time is refused
+	n.EndsAt, _ = time.Parse(localTime, form.Get("ends"))
+	return n, form.Get("text"), nil
+}
+
+func (m *Module) create(w http.ResponseWriter, r *http.Request) error {
+	n, text, err := readNotice(r)
+	if err != nil {
+		return err
+	}
+	made, err := m.Publish(r.Context(), wsOf(r), n, text)
+	if err != nil {
+		return m.renderNotice(w, r, n, text, true, err)
+	}
+	return m.done(w, r, "status_notice.create", "status_notice:"+string(made.ID), made.Title, noticeHref(wsOf(r), made.ID)+"?done=published")
+}
+
+type noticeView struct {
+	noticeRow
+	May                  bool
+	Tell                 ui.Form
+	Edit, Delete, Revive string
+	Public               string
+}
+
+func (m *Module) noticePage(w http.ResponseWriter, r *http.Request) error {
+	return m.renderOne(w, r, "", nil)
+}
+
+func (m *Module) renderOne(w http.ResponseWriter, r *http.Request, text string, wrong error) error {
+	ws := wsOf(r)
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	n, err := m.Notice(r.Context(), ws, id, true)
+	if err != nil {
+		return err
+	}
+	parts, err := m.Components(r.Context(), ws)
+	if err != nil {
+		return err
+	}
+	p, err := m.Page(r.Context(), ws)
+	if err != nil {
+		return err
+	}
+	href := noticeHref(ws, id)
+	v := noticeView{noticeRow: row(n, href, parts), May: mayChange(r), Edit: href + "/edit", Delete: href + "/delete", Revive: href + "/restore"}
+	if p.Public && n.DeletedAt.IsZero() {
+		v.Public = "/status/" + p.Slug + "/incidents/" + string(id)
+	}
+	v.Tell = ui.Form{Action: href, Submit: "Publish the update", Fields: []ui.Field{
+		{Name: "state", Label: "State", Kind: "select", Required: true, Value: n.State, Options: options(states[n.Kind])},
+		{Name: "text", Label: "What customers read", Kind: "textarea", Rows: 4, Required: true, Value: text, MaxLength: maxText},
+	}}
+	status, err := formStatus(&v.Tell, wrong)
+	if err != nil {
+		return err
+	}
+	page := ui.Page{Title: n.Title, App: appKey, Section: home(ws), Crumbs: []ui.Crumb{{Label: "Status page", Href: home(ws)}}, Body: v, Toasts: toasts(r, ws)}
+	return m.pages.Render(w, r, status, "notice", page)
+}
+
+func (m *Module) tellPost(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	form, err := httpx.ReadForm(r)
+	if err != nil {
+		return err
+	}
+	if err := m.Tell(r.Context(), wsOf(r), id, form.Get("state"), form.Get("text")); err != nil {
+		return m.renderOne(w, r, form.Get("text"), err)
+	}
+	return m.done(w, r, "status_notice.tell", "status_notice:"+string(id), form.Get("state"), noticeHref(wsOf(r), id)+"?done=told")
+}
+
+func (m *Module) editPage(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	n, err := m.Notice(r.Context(), wsOf(r), id, false)
+	if err != nil {
+		return err
+	}
+	return m.renderNotice(w, r, n, "", false, nil)
+}
+
+func (m *Module) editPost(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	n, _, err := readNotice(r)
+	if err != nil {
+		return err
+	}
+	n.ID = id
+	if err := m.Change(r.Context(), wsOf(r), n); err != nil {
+		return m.renderNotice(w, r, n, "", false, err)
+	}
+	return m.done(w, r, "status_notice.update", "status_notice:"+string(id), n.Title, noticeHref(wsOf(r), id)+"?done=changed")
+}
+
+func (m *Module) deletePost(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	if err := m.Remove(r.Context(), wsOf(r), id); err != nil {
+		return err
+	}
+	return m.done(w, r, "status_notice.delete", "status_notice:"+string(id), "", noticeHref(wsOf(r), id)+"?done=deleted")
+}
+
+func (m *Module) restorePost(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	if err := m.Restore(r.Context(), wsOf(r), id); err != nil {
+		return err
+	}
+	return m.done(w, r, "status_notice.restore", "status_notice:"+string(id), "", noticeHref(wsOf(r), id)+"?done=restored")
+}
