@@ -183,9 +183,14 @@ func (m *Module) promRules(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	type clientGroup struct {
-		promGroup
-		Rules []any `json:"rules"`
+	type clientGroup struct { // the order of the fields is Prometheus's
+		Name           string    `json:"name"`
+		File           string    `json:"file"`
+		Rules          []any     `json:"rules"`
+		Interval       float64   `json:"interval"`
+		Limit          int       `json:"limit"`
+		EvaluationTime float64   `json:"evaluationTime"`
+		LastEvaluation time.Time `json:"lastEvaluation"`
 	}
 	out := struct {
 		Groups []clientGroup `json:"groups"`
@@ -202,7 +207,7 @@ func (m *Module) promRules(w http.ResponseWriter, r *http.Request) error {
 		if !asked(q["rule_group[]"], g.Name) || !asked(q["file[]"], g.File) {
 			continue
 		}
-		c := clientGroup{promGroup: g, Rules: []any{}}
+		c := clientGroup{g.Name, g.File, []any{}, g.Interval, g.Limit, g.EvaluationTime, g.LastEvaluation}
 		for _, rule := range g.Rules {
 			if kind == "alert" && rule.Type != "alerting" || kind == "record" && rule.Type != "recording" || !asked(q["rule_name[]"], rule.Name) || !fitsAny(matchers, rule.Labels) {
 				continue

@@ -98,8 +98,8 @@ func checkSilence(s Silence, now time.Time) error {
 // SaveSilence makes a silence, or changes one that is not over.
 func (m *Module) SaveSilence(ctx context.Context, ws kernel.WorkspaceID, s Silence) (Silence, error) {
 	now := m.d.Clock()
-	if s.From.IsZero() {
-		s.From = now
+	if s.ID == "" && s.From.Before(now) {
+		s.From = now // as Alertmanager has it: nothing is silenced in the past
 	}
 	if err := checkSilence(s, now); err != nil {
 		return s, err

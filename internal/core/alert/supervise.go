@@ -82,8 +82,9 @@ func (m *Module) tellInstances() {
 
 func (m *Module) supervise(ctx context.Context) {
 	defer close(m.done)
-	tick := time.NewTicker(lookEvery)
+	tick, hour := time.NewTicker(lookEvery), time.NewTicker(time.Hour)
 	defer tick.Stop()
+	defer hour.Stop()
 	for {
 		if err := m.look(ctx); err != nil && ctx.Err() == nil {
 			m.d.Logger.Error("alert: cannot look for rules", "error", err)
@@ -94,6 +95,10 @@ func (m *Module) supervise(ctx context.Context) {
 			return
 		case <-tick.C:
 		case <-m.nudged:
+		case <-hour.C:
+			if err := m.purge(ctx); err != nil && ctx.Err() == nil {
+				m.d.Logger.Error("alert: deleted rules cannot be removed", "error", err)
+			}
 		}
 	}
 }
