@@ -112,6 +112,10 @@ func exploreHref(ws kernel.WorkspaceID, expr string) string {
 	return "/w/" + url.PathEscape(string(ws)) + "/explore?" + url.Values{"expr": {expr}}.Encode()
 }
 
+func alertHref(ws kernel.WorkspaceID, id kernel.ID) string {
+	return "/w/" + url.PathEscape(string(ws)) + "/alerts/a/" + url.PathEscape(string(id))
+}
+
 // actorOf is who asks, for the audit log.
 func actorOf(r *http.Request) (audit.Actor, kernel.WorkspaceID) {
 	a := httpx.ActorOf(r.Context())

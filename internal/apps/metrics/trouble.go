@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/ui"
 )
 
@@ -52,7 +53,7 @@ func silence(h Host, v *vitals, now time.Time) string {
 }
 
 // troubles say what is wrong with a host, the worst first.
-func (m *Module) troubles(h Host, v *vitals, now time.Time) (out []trouble) {
+func (m *Module) troubles(ws kernel.WorkspaceID, h Host, v *vitals, now time.Time) (out []trouble) {
 	add := func(weight int, tone ui.Tone, format string, args ...any) {
 		out = append(out, trouble{Tone: tone, Text: fmt.Sprintf(format, args...), weight: weight})
 	}
@@ -67,7 +68,7 @@ func (m *Module) troubles(h Host, v *vitals, now time.Time) (out []trouble) {
 		if a.Severity == "critical" {
 			weight, tone = 90, ui.ToneBad
 		}
-		out = append(out, trouble{Tone: tone, Text: "Alert: " + a.Name, weight: weight})
+		out = append(out, trouble{Tone: tone, Text: "Alert: " + a.Name, weight: weight, Href: alertHref(ws, a.ID)})
 	}
 	v.diskTroubles(add)
 	switch {

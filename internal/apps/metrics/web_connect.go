@@ -34,7 +34,7 @@ func (m *Module) connectView(r *http.Request) (*connectView, error) {
 	v := &connectView{Action: connectHref(ws), HostsHref: hostsHref(ws), KeysHref: "/w/" + string(ws) + "/settings/api-keys",
 		May:     workspace.Allows(a.Role, httpx.MayManage),
 		Live:    &ui.Live{Src: hostsHref(ws) + "/live", Target: "arrived"},
-		Install: "go install github.com/kept-dev/kept/cmd/kept-agent@latest",
+		Install: `CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' ./cmd/kept-agent && sudo install kept-agent /usr/local/bin/`,
 		Prometheus: fmt.Sprintf(`# prometheus.yml
 remote_write:
   - url: %s/prometheus/api/v1/write

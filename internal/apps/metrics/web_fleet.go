@@ -170,7 +170,7 @@ func (m *Module) rows(r *http.Request, ws kernel.WorkspaceID, now time.Time) (ou
 		}
 		row := hostRow{Host: h, vitals: v, Href: hostHref(ws, h.ID), now: now}
 		if problem == "" || v.HasSeries {
-			row.Troubles = m.troubles(h, v, now)
+			row.Troubles = m.troubles(ws, h, v, now)
 		}
 		if f := row.First(); f != nil {
 			row.worst = f.weight

@@ -156,7 +156,7 @@ func (m *Module) hostView(r *http.Request, h Host) (*hostView, error) {
 	}
 	v.hostRow = hostRow{Host: vit.complete(h), vitals: vit, Href: hostHref(ws, h.ID), now: now}
 	if v.Problem == "" || vit.HasSeries {
-		v.Troubles = m.troubles(h, vit, now)
+		v.Troubles = m.troubles(ws, h, vit, now)
 	}
 	if f := v.First(); f != nil {
 		v.worst = f.weight
@@ -369,7 +369,7 @@ func (m *Module) changesOf(ctx context.Context, ws kernel.WorkspaceID, h Host, f
 			return nil, err
 		}
 		for _, a := range list {
-			all = append(all, dashboard.Annotation{At: a.FiredAt, Until: a.ResolvedAt, Kind: "alert", Text: a.Name, Labels: a.Labels})
+			all = append(all, dashboard.Annotation{At: a.FiredAt, Until: a.ResolvedAt, Kind: "alert", Text: a.Name, Href: alertHref(ws, a.ID), Labels: a.Labels})
 		}
 	}
 	slices.SortFunc(all, func(a, b dashboard.Annotation) int { return b.At.Compare(a.At) })
