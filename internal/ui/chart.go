@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -195,7 +196,7 @@ func (p point) MarshalJSON() ([]byte, error) {
 	case math.IsInf(v, -1):
 		return []byte(`"-Inf"`), nil
 	default:
-		return json.Marshal(v)
+		return strconv.AppendFloat(nil, v, 'g', 12, 64), nil // more digits than can be seen are a third of the text
 	}
 }
 

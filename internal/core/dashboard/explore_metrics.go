@@ -117,6 +117,12 @@ func (row *metricRow) describe(known map[string][]query.Metadata) {
 		row.Type = ""
 	}
 	row.Unit = cmp.Or(row.Unit, unitOfName(row.Name))
+	switch {
+	case strings.HasSuffix(row.Name, "_count"): // of observations, whatever they measure
+		row.Unit = ""
+	case row.Unit == "s":
+		row.Unit = "seconds"
+	}
 }
 
 // countSeries counts the series of the metrics of one page at the end of the time.
