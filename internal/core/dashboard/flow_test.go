@@ -97,7 +97,7 @@ func TestTheViewOfADashboard(t *testing.T) {
 		s.FindNowhere(t, "Deployed the till")
 		page := b.Get(place).Is(200, "Deployed the till")
 		remove := between(t, page.Body, `action="`+place+`/notes/`, `/remove"`)
-		b.Get(place+"?hide=note").Is(200, "Show note").Lacks("Deployed the till")
+		b.Get(place+"?hide=note").Is(200, "note 1: show").Lacks("Deployed the till")
 
 		_, foreign, _ := s.Owner(t, stranger, "E")
 		eve := w.Browser(t, "192.0.2.9").SignIn(stranger)

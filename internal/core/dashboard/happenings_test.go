@@ -42,7 +42,7 @@ func TestWhatHappened(t *testing.T) {
 	if strings.Index(a.Body, "Disk full on db-2") > strings.Index(a.Body, `id="p-requests"`) {
 		t.Error("an alert that fires does not stand first")
 	}
-	b.Get(place+"?hide=deploy&hide=growth").Is(200, "Show deploy", "Show growth").Lacks("till 1.2", "many on web-1")
+	b.Get(place+"?hide=deploy&hide=growth").Is(200, "deploy 1: show", "growth 0: show").Lacks("till 1.2", "many on web-1")
 	b.Get(place+"?var-instance=web-1").Is(200, "till 1.2").Lacks("Disk full on db-2", "alert is firing")
 	share := between(t, b.Get(place+"?var-instance=web-1").Body, `href="`+place+`?done=share`, `"`)
 	b.Get(place+"?done=share"+strings.ReplaceAll(share, "&amp;", "&")).Is(200, "exactly this", "web-1").Lacks("alert is firing")

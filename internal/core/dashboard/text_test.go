@@ -150,13 +150,13 @@ func TestDecodeNamesTheLine(t *testing.T) {
 // TestMarkdownIsSafe: no tag and no address comes through that is not ours to allow.
 func TestMarkdownIsSafe(t *testing.T) {
 	t.Parallel()
-	got := string(Markdown("# A *b*\n\ntext `c<d` **e** [f](https://x.example/?a=1&b=\"2) [g](javascript:alert(1)) [h](//evil.example) [i](/w/1)\n<img src=x onerror=alert(1)>\n\n- one\n- two\n\n1. three\n\n```\n<b>\n```\n---\n[j](data:text/html,x) [k](https://x\" onclick=\"y)"))
+	got := string(Markdown("# A *b*\n\n<s>x</s> **y** <u>z</u>\n\ntext `c<d` **e** [f](https://x.example/?a=1&b=\"2) [g](javascript:alert(1)) [h](//evil.example) [i](/w/1)\n<img src=x onerror=alert(1)>\n\n- one\n- two\n\n1. three\n\n```\n<b>\n```\n---\n[j](data:text/html,x) [k](https://x\" onclick=\"y)"))
 	for _, want := range []string{"<h4>A <em>b</em></h4>", "<code>c&lt;d</code>", "<strong>e</strong>", `href="https://x.example/?a=1&amp;b=&#34;2"`, "<ul><li>one</li><li>two</li></ul>", "<ol><li>three</li></ol>", "<pre tabindex=\"0\">&lt;b&gt;", "<hr>", `<a href="/w/1"`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %s", want, got)
 		}
 	}
-	for _, bad := range []string{"<img", "href=\"javascript", "href=\"//", "href=\"data", " onclick=\"y", "<b>"} {
+	for _, bad := range []string{"<img", "href=\"javascript", "href=\"//", "href=\"data", " onclick=\"y", "<b>", "<s>", "<u>"} {
 		if strings.Contains(got, bad) {
 			t.Errorf("%q in %s", bad, got)
 		}
