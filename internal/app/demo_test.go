@@ -103,6 +103,17 @@ func TestDemo(t *testing.T) {
 	p.Go(t, base+"/queues")
 	p.Wait(t, `document.querySelectorAll("tbody tr").length > 2`)
 	shoot("jobs-queues")
+	ws := strings.TrimSuffix(base, "/jobs")
+	for _, seen := range []struct{ path, name, sign string }{
+		{"/hosts", "hosts", `document.querySelectorAll("main tbody tr").length === 1`},
+		{"/dashboards/app.demo.shop", "dashboard-shop", `document.querySelectorAll("main canvas").length > 2 && !document.querySelector("main").textContent.includes("No data")`},
+		{"/alerts/rules", "rules", `document.querySelector("main").textContent.includes("ExchangeRatesFailing")`},
+	} {
+		p.Go(t, ws+seen.path)
+		p.Wait(t, seen.sign) // the pages follow what is measured
+		shoot(seen.name)
+	}
+	p.Go(t, base+"/queues")
 	p.Size(t, 390, 844)
 	shoot("jobs-queues-phone")
 	p.Dark(t, true)
