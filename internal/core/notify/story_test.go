@@ -360,7 +360,7 @@ func TestResendSaysTheSame(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if bodies[0].Title != bodies[1].Title || bodies[0].DeliveryID == bodies[1].DeliveryID || fmt.Sprint(bodies[0].Alerts) != fmt.Sprint(bodies[1].Alerts) {
+		if bodies[0].Title != "Firing: HostDown on web-1, 1 resolved" || bodies[0].Title != bodies[1].Title || bodies[0].DeliveryID == bodies[1].DeliveryID || fmt.Sprint(bodies[0].Alerts) != fmt.Sprint(bodies[1].Alerts) {
 			t.Errorf("%+v", bodies)
 		}
 		b.Get(path+"?reason=resend").Is(200, "Firing: HostDown")
