@@ -113,8 +113,8 @@ func (row *metricRow) describe(known map[string][]query.Metadata) {
 			break
 		}
 	}
-	if row.Type == "unknown" {
-		row.Type = ""
+	if row.Type == "" || row.Type == "unknown" {
+		row.Type = typeOfName(row.Name)
 	}
 	row.Unit = cmp.Or(row.Unit, unitOfName(row.Name))
 	switch {
@@ -123,6 +123,19 @@ func (row *metricRow) describe(known map[string][]query.Metadata) {
 	case row.Unit == "s":
 		row.Unit = "seconds"
 	}
+}
+
+// typeOfName is what the endings of names stand for, where nobody said it; "" when they do not tell.
+func typeOfName(name string) string {
+	switch {
+	case strings.HasSuffix(name, "_total"):
+		return "counter"
+	case strings.HasSuffix(name, "_bucket"):
+		return "histogram"
+	case strings.HasSuffix(name, "_info"):
+		return "info"
+	}
+	return ""
 }
 
 // countSeries counts the series of the metrics of one page at the end of the time.

@@ -190,6 +190,9 @@ func TestExploreMetrics(t *testing.T) {
 	if strings.Contains(list, "MemAvailable") {
 		t.Error("the search found too much")
 	}
+	if hist := exploreGet(t, base+"/metrics?type=histogram"); !strings.Contains(hist, "req_seconds_bucket") || strings.Contains(hist, "MemAvailable") {
+		t.Error("the type of a metric is not known by its name")
+	}
 	one := exploreGet(t, base+"/metrics/node_network_receive_bytes_total")
 	for _, want := range []string{"instance", "web-2", "sum by (instance)", "3 series"} {
 		if !strings.Contains(one, want) && !strings.Contains(one, url.QueryEscape(want)) {
