@@ -41,12 +41,13 @@ func BenchmarkPanels(b *testing.B) {
 	if err := s.index.CatchUp(b.Context(), testWS); err != nil {
 		b.Fatal(err)
 	}
-	for settled := false; !settled; {
-		var err error
-		if settled, err = s.index.Settled(b.Context(), testWS); err != nil {
+	for tick := time.NewTicker(100 * time.Millisecond); ; <-tick.C {
+		if settled, err := s.index.Settled(b.Context(), testWS); err != nil {
 			b.Fatal(err)
+		} else if settled {
+			tick.Stop()
+			break
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 	for _, panel := range []struct{ name, expr string }{
 		{"completed", `sum by (queue) (rate(kept_jobs_completed_total[%s]))`},
