@@ -254,16 +254,18 @@ func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
 	good := agent.Config{Server: "https://kept.example", StateDir: t.TempDir()}
 	for name, change := range map[string]func(*agent.Config){
-		"":                 func(*agent.Config) {},
-		"no server":        func(c *agent.Config) { c.Server = "" },
-		"odd scheme":       func(c *agent.Config) { c.Server = "ftp://kept.example" },
-		"half a second":    func(c *agent.Config) { c.Interval = 500 * time.Millisecond },
-		"one file":         func(c *agent.Config) { c.CertFile = "cert.pem" },
-		"bad label":        func(c *agent.Config) { c.Labels = map[string]string{"a-b": "c"} },
-		"our label":        func(c *agent.Config) { c.Labels = map[string]string{"instance": "c"} },
-		"no collector":     func(c *agent.Config) { c.Except = []string{"cpus"} },
-		"no target":        func(c *agent.Config) { c.Targets = []agent.Target{{Job: "x", URL: "localhost:9100"}} },
-		"twice":            func(c *agent.Config) { c.Targets = []agent.Target{{Job: "x", URL: "http://a"}, {Job: "x", URL: "http://a"}} },
+		"":              func(*agent.Config) {},
+		"no server":     func(c *agent.Config) { c.Server = "" },
+		"odd scheme":    func(c *agent.Config) { c.Server = "ftp://kept.example" },
+		"half a second": func(c *agent.Config) { c.Interval = 500 * time.Millisecond },
+		"one file":      func(c *agent.Config) { c.CertFile = "cert.pem" },
+		"bad label":     func(c *agent.Config) { c.Labels = map[string]string{"a-b": "c"} },
+		"our label":     func(c *agent.Config) { c.Labels = map[string]string{"instance": "c"} },
+		"no collector":  func(c *agent.Config) { c.Except = []string{"cpus"} },
+		"no target":     func(c *agent.Config) { c.Targets = []agent.Target{{Job: "x", URL: "localhost:9100"}} },
+		"twice": func(c *agent.Config) {
+			c.Targets = []agent.Target{{Job: "x", URL: "http://a"}, {Job: "x", URL: "http://a"}}
+		},
 		"bad expression":   func(c *agent.Config) { c.IgnoreDevices = "(" },
 		"no folder":        func(c *agent.Config) { c.StateDir = "" },
 		"certificate gone": func(c *agent.Config) { c.CertFile, c.KeyFile = "/no/cert", "/no/key" },

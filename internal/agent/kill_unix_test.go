@@ -10,11 +10,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/kept-dev/kept/internal/agent"
+	"github.com/kept-dev/kept/internal/agent/spool"
 )
 
 // realConfig is an agent with the real clock and network. Its interval is the shortest there is.
@@ -38,6 +40,30 @@ func TestAgentProcess(t *testing.T) {
 	a.Run(context.Background())
 }
 
+// waiting adds the times of all that a killed agent left to be sent, which it finds in a copy.
+func waiting(t *testing.T, state string, times map[int64]bool) {
+	t.Helper()
+	copied := t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(filepath.Join(state, "buffer"))); err != nil {
+		t.Fatal(err)
+	}
+	s, err := spool.Open(copied, spool.Options{MaxBytes: 1 << 30, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for {
+		r, err := s.Next()
+		if err != nil {
+			return
+		}
+		times[r.Time] = true
+		if err := s.Done(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestKilled kills the agent with SIGKILL again and again while the server is away and while it is there. What was
 // measured comes once; only a request that was on its way may come again, the same byte for byte.
 func TestKilled(t *testing.T) {
@@ -46,6 +72,7 @@ func TestKilled(t *testing.T) {
 	server := httptest.NewServer(r)
 	defer server.Close()
 	state, proc := t.TempDir(), tree(t)
+	measured := map[int64]bool{}         // times that were on disk after a kill
 	counted := make(chan struct{}, 1000) // a value for each request
 	away := status(503)
 	count := func(a func(http.ResponseWriter) bool) func(http.ResponseWriter) bool {
@@ -77,6 +104,7 @@ func TestKilled(t *testing.T) {
 		}
 		cmd.Process.Kill()
 		cmd.Wait()
+		waiting(t, state, measured)
 	}
 	r.set(nil)
 	a, err := agent.New(realConfig(server.URL, state, proc))
@@ -116,8 +144,13 @@ func TestKilled(t *testing.T) {
 	if again > 6 {
 		t.Errorf("%d samples came twice in 6 kills", again)
 	}
-	if len(seen) < 6 {
-		t.Errorf("%d samples came", len(seen))
+	for at := range measured {
+		if _, ok := seen[at]; !ok {
+			t.Errorf("what was measured at %d is lost", at)
+		}
+	}
+	if len(measured) < 3 {
+		t.Errorf("%d times were on disk after six kills", len(measured))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
