@@ -1,0 +1,104 @@
+package dashboard
+
+import (
+	"cmp"
+	"encoding/json"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// thresholds are taken over where Grafana shows them: every new panel has some that mean nothing.
+func (im *importer) thresholds(title string, g grafanaPanel, p *Panel) {
+	if g.Type == "singlestat" {
+		im.oldThresholds(title, g, p)
+		return
+	}
+	f := g.FieldConfig.Defaults
+	style := f.Custom.ThresholdsStyle.Mode
+	switch {
+	case p.Kind == KindTimeSeries && (style == "" || style == "off"), p.Kind == KindHeatMap, p.Kind == KindTable,
+		p.Kind == KindStat && g.Options.ColorMode == "none":
+		return
+	}
+	lo, hi := bounds(*p)
+	for i, s := range f.Thresholds.Steps {
+		t := Threshold{Tone: toneOfColor(s.Color)}
+		if s.Value != nil {
+			v := *s.Value
+			if f.Thresholds.Mode == "percentage" {
+				if hi <= lo {
+					im.note(title, "Thresholds in percent need a minimum and a maximum; they are left out.")
+					p.Thresholds = nil
+					return
+				}
+				v = lo + v/100*(hi-lo)
+			}
+			t.At = &v
+		} else if i > 0 {
+			continue
+		}
+		p.Thresholds = append(p.Thresholds, t)
+	}
+	im.risen(title, p)
+}
+
+// oldThresholds are those of a single stat: "80,90" and three colours.
+func (im *importer) oldThresholds(title string, g grafanaPanel, p *Panel) {
+	var text string
+	if json.Unmarshal(g.Thresholds, &text) != nil || text == "" || !g.ColorValue && !g.ColorBack {
+		return
+	}
+	color := func(i int) string {
+		var s string
+		if i < len(g.Colors) {
+			_ = json.Unmarshal(g.Colors[i], &s)
+		}
+		return toneOfColor(s)
+	}
+	p.Thresholds = []Threshold{{Tone: color(0)}}
+	for i, part := range strings.Split(text, ",") {
+		v, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
+		if err != nil {
+			im.note(title, "The thresholds %q are not understood.", clip(text, 60))
+			p.Thresholds = nil
+			return
+		}
+		p.Thresholds = append(p.Thresholds, Threshold{At: &v, Tone: color(i + 1)})
+	}
+	im.risen(title, p)
+}
+
+// risen makes thresholds rise, as the format wants.
+func (im *importer) risen(title string, p *Panel) {
+	value := func(t Threshold) float64 {
+		if t.At == nil {
+			return math.Inf(-1)
+		}
+		return *t.At
+	}
+	slices.SortStableFunc(p.Thresholds, func(a, b Threshold) int { return cmp.Compare(value(a), value(b)) })
+	p.Thresholds = slices.CompactFunc(p.Thresholds, func(a, b Threshold) bool { return value(a) == value(b) })
+	if n := len(p.Thresholds); n > maxMarks {
+		im.note(title, "It has %d thresholds; the first %d are kept.", n, maxMarks)
+		p.Thresholds = p.Thresholds[:maxMarks]
+	}
+}
+
+// bounds are the ends of the axis, as far as they are known.
+func bounds(p Panel) (lo, hi float64) {
+	switch p.Unit {
+	case "percent":
+		hi = 100
+	case "ratio":
+		hi = 1
+	}
+	if p.Min != nil {
+		lo = *p.Min
+	}
+	if p.Max != nil {
+		hi = *p.Max
+	}
+	return lo, hi
+}
