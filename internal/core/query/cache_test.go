@@ -22,7 +22,7 @@ func answerText(a query.Answer, err error) string {
 // contributes to must be what is found without it, bit for bit.
 func TestCacheIsInvisible(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(6) {
+	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
@@ -93,7 +93,7 @@ func TestPartsMakeTheWhole(t *testing.T) {
 	found := 0
 	for i, template := range templates {
 		for j, expr := range expand(template) {
-			if (i+j)%3 > 0 {
+			if (i+j)%6 > 0 {
 				continue
 			}
 			q := query.Question{Expr: expr, Span: s}
@@ -108,7 +108,7 @@ func TestPartsMakeTheWhole(t *testing.T) {
 			}
 		}
 	}
-	if found < 80 {
+	if found < 40 {
 		t.Errorf("only %d expressions found anything", found)
 	}
 }

@@ -55,11 +55,14 @@ type querier struct {
 
 // Select implements storage.Querier.
 func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
-	noted, others := q.noting(hints, matchers), q.sources(matchers)
-	sets := []storage.SeriesSet{q.own.Select(ctx, sorted || len(others) > 0, hints, matchers...)}
-	for _, s := range others {
-		sets = append(sets, s.Select(ctx, true, hints, matchers...))
+	noted := q.noting(hints, matchers)
+	var sets []storage.SeriesSet
+	for _, s := range q.sources(matchers) {
+		if set := (&peekedSet{SeriesSet: s.Select(ctx, true, hints, matchers...)}); set.any() {
+			sets = append(sets, set)
+		}
 	}
+	sets = append(sets, q.own.Select(ctx, sorted || len(sets) > 0, hints, matchers...))
 	set := sets[0]
 	if len(sets) > 1 {
 		set = storage.NewMergeSeriesSet(sets, limitOf(hints), storage.ChainedSeriesMerge)
@@ -68,6 +71,27 @@ func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.Select
 		return &notedSet{set, noted}
 	}
 	return set
+}
+
+// peekedSet is a set of which is known whether there is anything in it.
+type peekedSet struct {
+	storage.SeriesSet
+	begun, first bool
+}
+
+// any tells whether there is a series, an error or a warning in the set.
+func (s *peekedSet) any() bool {
+	s.begun, s.first = true, s.SeriesSet.Next()
+	return s.first || s.Err() != nil || len(s.Warnings()) > 0
+}
+
+// Next implements storage.SeriesSet.
+func (s *peekedSet) Next() bool {
+	if s.begun {
+		s.begun = false
+		return s.first
+	}
+	return s.SeriesSet.Next()
 }
 
 func limitOf(hints *storage.SelectHints) int {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/kept-dev/kept/internal/apps/jobs/column"
 	"github.com/kept-dev/kept/internal/apps/jobs/fold"
@@ -15,8 +16,11 @@ import (
 // Beat is how far apart the moments are at which pulses are exact, seconds. Moments are numbered from 1970 on.
 const Beat = 15
 
-// pulseBudget is the memory for the pulses of blocks, bytes.
-const pulseBudget = 64 << 20
+// Memory for the pulses of blocks, bytes: for what they come to, and for their changes by measure.
+const (
+	totalsBudget  = 48 << 20
+	changesBudget = 64 << 20
+)
 
 // Bounds are the upper bounds of the buckets of waiting times and durations, microseconds; beyond the last there is one
 // bucket more.
@@ -65,8 +69,8 @@ func momentOf(us int64) uint32 {
 type pulse struct {
 	queue, name, env string
 	first            uint32
-	changes          [measures][]Tally
 	totals           [measures][]Tally // what a span after the block begins with: all of a counter, what goes on of a gauge
+	changes          [measures][]Tally // empty in what is remembered: see pulseChanges
 }
 
 // blockPulses are a block's runs, counted once: a block does not change, and which of its rows are hidden seldom does.
@@ -74,6 +78,18 @@ type blockPulses struct {
 	hidden bitmap
 	pulses []*pulse
 	last   uint32 // the newest moment of a change
+}
+
+// pulseChanges are the changes of one measure in a block, of each of its pulses.
+type pulseChanges struct {
+	of      *blockPulses
+	changes [][]Tally
+}
+
+// changesKey is a block and a measure.
+type changesKey struct {
+	partKey
+	m Measure
 }
 
 // Pulses measures the runs of a workspace in a span of moments, both included, by queue, name and environment. All of those
@@ -109,26 +125,28 @@ func (x *Index) countPulses(ctx context.Context, s *shard, c *pulseCounter) erro
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		p, err := x.pulsesOf(ctx, s.ws, b)
-		if err != nil {
+		if err := x.addBlock(ctx, s.ws, c, b); err != nil {
 			return err
 		}
-		c.add(p)
 	}
-	c.add(head.done(nil))
+	rest := head.done(nil)
+	changes := make([][]Tally, len(rest.pulses))
+	for i, p := range rest.pulses {
+		changes[i] = p.changes[c.m]
+	}
+	c.add(rest, changes)
 	for _, p := range c.all {
 		slices.SortFunc(p.Changes, func(a, b Tally) int { return cmp.Compare(a.At, b.At) })
 	}
 	return nil
 }
 
-// add adds a block's pulses.
-func (c *pulseCounter) add(b *blockPulses) {
-	for _, p := range b.pulses {
+// add adds a block's pulses; changes are those of the measure, or nil when the block was over before the span.
+func (c *pulseCounter) add(b *blockPulses, changes [][]Tally) {
+	for i, p := range b.pulses {
 		if p.first > c.to {
 			continue
 		}
-		changes := p.changes[c.m]
 		key := [3]string{p.queue, p.name, p.env}
 		sum := c.byName[key]
 		if sum == nil {
@@ -137,22 +155,56 @@ func (c *pulseCounter) add(b *blockPulses) {
 			c.all = append(c.all, sum)
 		}
 		sum.First = min(sum.First, p.first)
-		if b.last < c.from { // all before the span: what they come to is known
+		if changes == nil {
 			sum.Changes = append(sum.Changes, p.totals[c.m]...)
 			continue
 		}
-		first, _ := slices.BinarySearchFunc(changes, c.to+1, func(t Tally, at uint32) int { return cmp.Compare(t.At, at) })
-		sum.Changes = append(sum.Changes, changes[:first]...)
+		end, _ := slices.BinarySearchFunc(changes[i], c.to+1, func(t Tally, at uint32) int { return cmp.Compare(t.At, at) })
+		sum.Changes = append(sum.Changes, changes[i][:end]...)
 	}
 }
 
-// pulsesOf counts a block, or remembers.
-func (x *Index) pulsesOf(ctx context.Context, ws kernel.WorkspaceID, b viewBlock) (*blockPulses, error) {
+// addBlock adds a block, from memory where that has what is needed of it.
+func (x *Index) addBlock(ctx context.Context, ws kernel.WorkspaceID, c *pulseCounter, b viewBlock) error {
 	hidden := b.hidden[b.number*blockJobs/64:]
 	hidden = hidden[:min(len(hidden), blockJobs/64)]
-	if p, ok := x.pulses.Get(partKey(b.blockRef)); ok && slices.Equal(p.hidden, hidden) {
-		return p, nil
+	key := changesKey{partKey(b.blockRef), c.m}
+	p, ok := x.totals.Get(key.partKey)
+	if ok && slices.Equal(p.hidden, hidden) {
+		if p.last < c.from {
+			c.add(p, nil)
+			return nil
+		}
+		if ch, ok := x.changes.Get(key); ok && ch.of == p {
+			c.add(p, ch.changes)
+			return nil
+		}
+	} else {
+		p = nil
 	}
+	counted, err := x.countBlockPulses(ctx, ws, b)
+	if err != nil {
+		return err
+	}
+	all := counted.done(slices.Clone(hidden)) // in the same order each time
+	ch := &pulseChanges{changes: make([][]Tally, len(all.pulses))}
+	cost := int64(64)
+	for i, one := range all.pulses {
+		ch.changes[i] = one.changes[c.m]
+		cost += 24*int64(len(ch.changes[i])) + 24
+		one.changes = [measures][]Tally{}
+	}
+	if ch.of = p; p == nil {
+		ch.of = all
+		x.totals.Put(key.partKey, all, all.cost())
+	}
+	x.changes.Put(key, ch, cost)
+	c.add(all, ch.changes)
+	return nil
+}
+
+// countBlockPulses reads a block and counts its runs.
+func (x *Index) countBlockPulses(ctx context.Context, ws kernel.WorkspaceID, b viewBlock) (*pulses, error) {
 	scan, err := x.scan(ctx, ws, b.blockRef)
 	if err != nil {
 		return nil, err
@@ -176,9 +228,7 @@ func (x *Index) pulsesOf(ctx context.Context, ws kernel.WorkspaceID, b viewBlock
 		r.Tries = int(columns[colTries][i])
 		c.addRow(&r)
 	}
-	p := c.done(slices.Clone(hidden))
-	x.pulses.Put(partKey(b.blockRef), p, p.cost())
-	return p, nil
+	return c, nil
 }
 
 // decodeNumbers reads of the text part only the numbers that pulses need; see decodeTexts.
@@ -288,6 +338,9 @@ func (c *pulses) done(hidden bitmap) *blockPulses {
 		}
 		b.pulses = append(b.pulses, p)
 	}
+	slices.SortFunc(b.pulses, func(a, b *pulse) int {
+		return cmp.Or(strings.Compare(a.queue, b.queue), strings.Compare(a.name, b.name), strings.Compare(a.env, b.env))
+	})
 	return b
 }
 
@@ -334,8 +387,8 @@ func (b *blockPulses) cost() int64 {
 	cost := int64(8*len(b.hidden) + 64)
 	for _, p := range b.pulses {
 		cost += 600
-		for m := range p.changes {
-			cost += 24 * int64(cap(p.changes[m])+cap(p.totals[m]))
+		for m := range p.totals {
+			cost += 24 * int64(cap(p.totals[m]))
 		}
 	}
 	return cost

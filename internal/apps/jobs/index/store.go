@@ -33,10 +33,11 @@ type Index struct {
 	mu     sync.Mutex
 	shards map[kernel.WorkspaceID]*shard
 
-	scans  *kernel.Cache[partKey, *scanPart]
-	texts  *kernel.Cache[partKey, *textPart]
-	summed *kernel.Cache[partKey, *blockSums]
-	pulses *kernel.Cache[partKey, *blockPulses]
+	scans   *kernel.Cache[partKey, *scanPart]
+	texts   *kernel.Cache[partKey, *textPart]
+	summed  *kernel.Cache[partKey, *blockSums]
+	totals  *kernel.Cache[partKey, *blockPulses]
+	changes *kernel.Cache[changesKey, *pulseChanges]
 }
 
 type partKey struct {
@@ -48,7 +49,8 @@ type partKey struct {
 func New(database *db.DB, log *eventlog.Log, keys eventlog.Keys, packer *eventlog.Packer, clock kernel.Clock) *Index {
 	return &Index{db: database, log: log, keys: keys, packer: packer, clock: clock, maxHead: maxHead, shards: map[kernel.WorkspaceID]*shard{},
 		scans: kernel.NewCache[partKey, *scanPart](scanBudget), texts: kernel.NewCache[partKey, *textPart](textBudget),
-		summed: kernel.NewCache[partKey, *blockSums](sumBudget), pulses: kernel.NewCache[partKey, *blockPulses](pulseBudget)}
+		summed: kernel.NewCache[partKey, *blockSums](sumBudget), totals: kernel.NewCache[partKey, *blockPulses](totalsBudget),
+		changes: kernel.NewCache[changesKey, *pulseChanges](changesBudget)}
 }
 
 // shard finds the shard of a workspace, loaded and up to date with the log as far as it was when first asked for.
