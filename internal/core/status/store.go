@@ -10,6 +10,7 @@ import (
 
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
+	"github.com/kept-dev/kept/internal/platform/seal"
 )
 
 func errNone() error { return kernel.Errorf(kernel.NotFound, "There is no such incident.") }
@@ -190,6 +191,10 @@ func (m *Module) Publish(ctx context.Context, ws kernel.WorkspaceID, n Notice, t
 		return n, err
 	}
 	n.ID = kernel.NewID(m.d.Clock())
+	box, err := m.d.Keys.Box(ctx, ws)
+	if err != nil {
+		return n, err
+	}
 	return n, m.d.DB.Tx(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO status_notices (id, workspace_id, kind, title, impact, state, components, starts_at, ends_at, over_at, created_at, deleted_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 0)`,
@@ -197,7 +202,7 @@ func (m *Module) Publish(ctx context.Context, ws kernel.WorkspaceID, n Notice, t
 		if err != nil {
 			return err
 		}
-		return m.tell(ctx, tx, ws, n, text)
+		return m.tell(ctx, tx, box, ws, n, text)
 	})
 }
 
@@ -214,10 +219,14 @@ func (m *Module) Tell(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID, 
 		return err
 	}
 	n.State = state
-	return m.d.DB.Tx(ctx, func(tx *db.Tx) error { return m.tell(ctx, tx, ws, n, text) })
+	box, err := m.d.Keys.Box(ctx, ws)
+	if err != nil {
+		return err
+	}
+	return m.d.DB.Tx(ctx, func(tx *db.Tx) error { return m.tell(ctx, tx, box, ws, n, text) })
 }
 
-func (m *Module) tell(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, n Notice, text string) error {
+func (m *Module) tell(ctx context.Context, tx *db.Tx, box *seal.Box, ws kernel.WorkspaceID, n Notice, text string) error {
 	var ended int64
 	if n.State == over(n.Kind) {
 		ended = kernel.Micros(tx.Now())
@@ -230,7 +239,7 @@ func (m *Module) tell(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, n N
 	if err != nil {
 		return err
 	}
-	return m.mailUpdate(ctx, tx, ws, n, text)
+	return m.mailUpdate(ctx, tx, box, ws, n, text)
 }
 
 // Change corrects what a notice says of itself. Nobody is told: for that there are updates.

@@ -13,6 +13,7 @@ import (
 	"github.com/kept-dev/kept/internal/core/mail"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
+	"github.com/kept-dev/kept/internal/platform/seal"
 )
 
 // The mail types of this module.
@@ -66,28 +67,25 @@ func paragraphs(text string) (out []string) {
 	return out
 }
 
-// token is what a subscriber is known by in links: his id, and a proof that this server wrote it. Nothing is stored.
-func (m *Module) token(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) (string, error) {
-	box, err := m.d.Keys.Box(ctx, ws)
-	if err != nil {
-		return "", err
-	}
+// token is what a subscriber is known by in links: his id, and a proof that this server wrote it. Nothing is stored. The
+// box is taken before a transaction begins, because it may have to be made, in one of its own.
+func token(box *seal.Box, id kernel.ID) string {
 	tag := box.Tag("status/subscriber", []byte(id))
-	return string(id) + base64.RawURLEncoding.EncodeToString(tag[:16]), nil
+	return string(id) + base64.RawURLEncoding.EncodeToString(tag[:16])
 }
 
 // subscriberOf finds whose link it is.
-func (m *Module) subscriberOf(ctx context.Context, p Page, token string) (id kernel.ID, address string, err error) {
+func (m *Module) subscriberOf(ctx context.Context, p Page, text string) (id kernel.ID, address string, err error) {
 	dead := kernel.Errorf(kernel.NotFound, "This link works no more.")
-	if len(token) < 26 || !kernel.ValidID(token[:26]) {
+	if len(text) < 26 || !kernel.ValidID(text[:26]) {
 		return "", "", dead
 	}
-	id = kernel.ID(token[:26])
-	want, err := m.token(ctx, p.WorkspaceID, id)
+	id = kernel.ID(text[:26])
+	box, err := m.d.Keys.Box(ctx, p.WorkspaceID)
 	if err != nil {
 		return "", "", err
 	}
-	if !hmac.Equal([]byte(want), []byte(token)) {
+	if !hmac.Equal([]byte(token(box, id)), []byte(text)) {
 		return "", "", dead
 	}
 	err = m.d.DB.QueryRow(ctx, `SELECT address FROM status_subscribers WHERE workspace_id = $1 AND id = $2`, string(p.WorkspaceID), string(id)).Scan(&address)
@@ -104,6 +102,10 @@ func (m *Module) Subscribe(ctx context.Context, p Page, address string) error {
 		return kernel.InvalidField("address", "Write an e-mail address.")
 	}
 	address = strings.ToLower(parsed.Address)
+	box, err := m.d.Keys.Box(ctx, p.WorkspaceID)
+	if err != nil {
+		return err
+	}
 	return m.d.DB.Tx(ctx, func(tx *db.Tx) error {
 		var n int64
 		if err := tx.QueryRow(ctx, `SELECT count(*) FROM status_subscribers WHERE workspace_id = $1`, string(p.WorkspaceID)).Scan(&n); err != nil {
@@ -123,17 +125,13 @@ func (m *Module) Subscribe(ctx context.Context, p Page, address string) error {
 		if err := tx.QueryRow(ctx, `SELECT id FROM status_subscribers WHERE workspace_id = $1 AND address = $2`, string(p.WorkspaceID), address).Scan(&id); err != nil {
 			return err
 		}
-		token, err := m.token(ctx, p.WorkspaceID, id)
-		if err != nil {
-			return err
-		}
-		return m.d.Mail.Send(ctx, tx, mail.Mail{Type: mailConfirm, To: address, Content: confirmContent(p, m.d.BaseURL()+"/status/"+p.Slug+"/confirm/"+token)})
+		return m.d.Mail.Send(ctx, tx, mail.Mail{Type: mailConfirm, To: address, Content: confirmContent(p, m.d.BaseURL()+"/status/"+p.Slug+"/confirm/"+token(box, id))})
 	})
 }
 
 // Confirm makes an address a subscriber.
-func (m *Module) Confirm(ctx context.Context, p Page, token string) error {
-	id, address, err := m.subscriberOf(ctx, p, token)
+func (m *Module) Confirm(ctx context.Context, p Page, text string) error {
+	id, address, err := m.subscriberOf(ctx, p, text)
 	if err != nil {
 		return err
 	}
@@ -147,8 +145,8 @@ func (m *Module) Confirm(ctx context.Context, p Page, token string) error {
 }
 
 // Unsubscribe forgets an address.
-func (m *Module) Unsubscribe(ctx context.Context, p Page, token string) error {
-	id, _, err := m.subscriberOf(ctx, p, token)
+func (m *Module) Unsubscribe(ctx context.Context, p Page, text string) error {
+	id, _, err := m.subscriberOf(ctx, p, text)
 	if err != nil {
 		return err
 	}
@@ -163,7 +161,7 @@ func (m *Module) Subscribers(ctx context.Context, ws kernel.WorkspaceID) (n int6
 }
 
 // mailUpdate sends an update to those who confirmed, if the page can be read.
-func (m *Module) mailUpdate(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, n Notice, text string) error {
+func (m *Module) mailUpdate(ctx context.Context, tx *db.Tx, box *seal.Box, ws kernel.WorkspaceID, n Notice, text string) error {
 	var p Page
 	err := tx.QueryRow(ctx, `SELECT slug, title FROM status_pages WHERE workspace_id = $1 AND public <> 0`, string(ws)).Scan(&p.Slug, &p.Title)
 	if errors.Is(err, sql.ErrNoRows) || m.d.Mail == nil {
@@ -197,11 +195,7 @@ func (m *Module) mailUpdate(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceI
 	}
 	base := m.d.BaseURL()
 	for _, s := range all {
-		token, err := m.token(ctx, ws, s.id)
-		if err != nil {
-			return err
-		}
-		err = m.d.Mail.Send(ctx, tx, mail.Mail{Type: mailUpdate, To: s.address, Thread: string(n.ID), Content: updateContent(p, n, text, base, base+"/status/"+p.Slug+"/unsubscribe/"+token)})
+		err := m.d.Mail.Send(ctx, tx, mail.Mail{Type: mailUpdate, To: s.address, Thread: string(n.ID), Content: updateContent(p, n, text, base, base+"/status/"+p.Slug+"/unsubscribe/"+token(box, s.id))})
 		if err != nil {
 			return err
 		}

@@ -121,7 +121,7 @@ type noticeRow struct {
 	Notice
 	Href   string
 	Names  []string // of the parts that are affected
-	Tone   string
+	Tone   ui.Tone
 	Latest string
 }
 

@@ -16,20 +16,22 @@ import (
 // day is one bar of a component: what was wrong with it on that day, as it was published here.
 type day struct {
 	At    time.Time
-	Tone  string // good, warn, bad; empty: it was not listed yet
+	Tone  ui.Tone // good, warn, bad; empty: it was not listed yet
 	Title string
 	X     int // where the bar stands
 }
 
 type componentView struct {
 	Component
-	Tone, Word string
-	Days       []day
+	Tone ui.Tone
+	Word string
+	Days []day
 }
 
 type publicView struct {
 	Page                Page
-	Tone, Headline      string
+	Tone                ui.Tone
+	Headline            string
 	Open, Planned, Past []noticeRow
 	Components          []componentView
 	Subscribe           ui.Form
@@ -85,7 +87,7 @@ func (m *Module) renderPublic(w http.ResponseWriter, r *http.Request, address st
 }
 
 // headline says in three words how things are.
-func headline(open []noticeRow) (tone, text string) {
+func headline(open []noticeRow) (tone ui.Tone, text string) {
 	tone, text = "good", "Everything works"
 	for _, n := range open {
 		switch {
