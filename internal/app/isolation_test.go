@@ -86,8 +86,13 @@ func belong(t *testing.T, a *testkit.App, p *testkit.Person) belongings {
 	exec(t, a, `INSERT INTO alert_windows (id, workspace_id, name, matchers, body, ends_at, created_at, created_by) VALUES ($1, $2, 'theirs', '[]', '{}', $3, $3, NULL)`, window, ws, now)
 	exec(t, a, `INSERT INTO alert_workspaces (workspace_id, rev, rules, routing, updated_at, holder, lease_until, status) VALUES ($1, 1, 0, $2, $3, '', 0, '')`, ws,
 		`{"default":{"id":"default","name":"x"},"routes":[{"id":"`+route+`","name":"theirs"}]}`, now)
+	notice, component := made(), made()
+	exec(t, a, `INSERT INTO status_notices (id, workspace_id, kind, title, impact, state, components, starts_at, ends_at, over_at, created_at, deleted_at)
+		VALUES ($1, $2, 'incident', 'theirs', 'minor', 'investigating', '', $3, 0, 0, $3, 0)`, notice, ws, now)
+	exec(t, a, `INSERT INTO status_components (id, workspace_id, name, created_at) VALUES ($1, $2, 'theirs', $3)`, component, ws, now)
 	const settings, alerts = "/w/{ws}/settings", "/w/{ws}/alerts"
 	return belongings{
+		"/w/{ws}/status-page/incidents/{id}": notice, "/w/{ws}/status-page/components/{id}": component,
 		alerts + "/rules/{id}": rule, alerts + "/a/{id}": fired, alerts + "/silences/{id}": silence, alerts + "/maintenance/{id}": window, alerts + "/routing/{id}": route,
 		"/api/v1/alerts/{id}": fired, "/api/v1/silences/{id}": silence,
 		"/w/{ws}/hosts/{id}": host, "/w/{ws}/usage/drops/{id}": drop,
@@ -114,7 +119,7 @@ func provisioned(t *testing.T, p *testkit.Person, key, kind string, body map[str
 }
 
 // notThings are wildcards that name no thing of anybody's.
-var notThings = []string{"/assets/", "/mailbox/", "/mail/", "/sign-in/with/{provider}", "/account/providers/{provider}", "/account/transfers/{ws}",
+var notThings = []string{"/assets/", "/status/", "/mailbox/", "/mail/", "/sign-in/with/{provider}", "/account/providers/{provider}", "/account/transfers/{ws}",
 	"/scim/v2/ResourceTypes/", "/scim/v2/Schemas/", "/w/{ws}/explore/", "/prometheus/api/v1/label/"}
 
 // TestIDsOfOthersAreNotFound asks every route that takes an id for a thing of another person's and another workspace's, with
