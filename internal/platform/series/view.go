@@ -162,6 +162,11 @@ func (a appenderV2) AppendExemplars(ref storage.SeriesRef, ls labels.Labels, e [
 	return a.AppenderV2.(storage.ExemplarAppenderV2).AppendExemplars(ref, ls, e)
 }
 
+// GetRef implements storage.GetRef: who writes again to a series that is known need not make its labels anew.
+func (a appenderV2) GetRef(ls labels.Labels, hash uint64) (storage.SeriesRef, labels.Labels) {
+	return refOf(a.AppenderV2, ls, hash)
+}
+
 func (u *use) commit(tx storage.AppenderTransaction) error {
 	if u.done.Load() {
 		return ErrClosed // committed or rolled back before

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
@@ -173,6 +174,28 @@ type watchedAppenderV2 struct {
 	storage.AppenderV2
 	changes *changes
 	oldest  int64
+}
+
+var (
+	_ storage.ExemplarAppenderV2 = (*watchedAppenderV2)(nil)
+	_ storage.GetRef             = (*watchedAppenderV2)(nil)
+)
+
+// AppendExemplars implements storage.ExemplarAppenderV2. No result that is cached has exemplars.
+func (a *watchedAppenderV2) AppendExemplars(ref storage.SeriesRef, ls labels.Labels, e []exemplar.Exemplar) (storage.SeriesRef, error) {
+	return a.AppenderV2.(storage.ExemplarAppenderV2).AppendExemplars(ref, ls, e)
+}
+
+// GetRef implements storage.GetRef; 0 where the store does not say.
+func (a *watchedAppenderV2) GetRef(ls labels.Labels, hash uint64) (storage.SeriesRef, labels.Labels) {
+	return refOf(a.AppenderV2, ls, hash)
+}
+
+func refOf(a storage.AppenderV2, ls labels.Labels, hash uint64) (storage.SeriesRef, labels.Labels) {
+	if g, ok := a.(storage.GetRef); ok {
+		return g.GetRef(ls, hash)
+	}
+	return 0, labels.EmptyLabels()
 }
 
 // Append implements storage.AppenderV2.

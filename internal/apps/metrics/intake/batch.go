@@ -49,7 +49,7 @@ type Counts struct {
 type batch struct {
 	Counts
 	app      storage.AppenderV2
-	exemplar storage.ExemplarAppenderV2 // nil where the store keeps none apart from samples
+	exemplar storage.ExemplarAppenderV2 // the same
 	known    storage.GetRef             // nil where the store cannot say
 	rules    *Rules
 	maxTime  int64
@@ -68,8 +68,12 @@ func (in *Intake) begin(ctx context.Context, ws kernel.WorkspaceID) (*batch, err
 	}
 	b := &batch{app: in.d.Store.For(ws).AppenderV2(ctx), rules: rules, builder: labels.NewScratchBuilder(16),
 		maxTime: in.d.Clock().Add(maxAhead).UnixMilli(), saw: func(ls labels.Labels) { in.d.Host(ws, ls) }}
-	b.exemplar, _ = b.app.(storage.ExemplarAppenderV2)
 	b.known, _ = b.app.(storage.GetRef)
+	var ok bool
+	if b.exemplar, ok = b.app.(storage.ExemplarAppenderV2); !ok {
+		b.undo()
+		return nil, fmt.Errorf("intake: %T takes no exemplars", b.app)
+	}
 	return b, nil
 }
 
@@ -195,7 +199,7 @@ func coarser(h *histogram.Histogram, fh *histogram.FloatHistogram) error {
 // exemplars stores exemplars of a series that has been stored. They are a help and no record: those that cannot be stored
 // are not counted, and nothing else.
 func (b *batch) exemplars(ref storage.SeriesRef, ls labels.Labels, list []exemplar.Exemplar) {
-	if b.dropped || b.exemplar == nil || ref == 0 || len(list) == 0 {
+	if b.dropped || ref == 0 || len(list) == 0 {
 		return
 	}
 	slices.SortFunc(list, exemplar.Compare)

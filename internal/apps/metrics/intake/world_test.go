@@ -36,7 +36,7 @@ var start = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 // world is the ways in, in front of a real store.
 type world struct {
 	*httpx.Mux
-	store *series.TSDB
+	store series.Store // as the server has it: watched
 	now   time.Time
 	rules *Rules
 	rate  float64
@@ -51,10 +51,11 @@ func newWorld(t testing.TB, change func(*series.Config)) *world {
 	if change != nil {
 		change(&cfg)
 	}
-	var err error
-	if w.store, err = series.OpenTSDB(cfg); err != nil {
+	store, err := series.OpenTSDB(cfg)
+	if err != nil {
 		t.Fatal(err)
 	}
+	w.store = series.Watch(store)
 	t.Cleanup(func() {
 		if err := w.store.Close(); err != nil {
 			t.Error(err)
