@@ -248,6 +248,7 @@ type alertView struct {
 	RuleName    string
 	Similar     []alertRow
 	SilenceHref string
+	TellHref    string // where customers are told
 	Form        ui.Form // of the acknowledgement
 	Open        bool
 	May         bool
@@ -288,6 +289,7 @@ func (m *Module) renderAlert(w http.ResponseWriter, r *http.Request, id kernel.I
 	v.Notes = pairs(a.Annotations, "summary", "description", "runbook_url")
 	v.Stats = alertStats(v.alertRow)
 	v.SilenceHref = home(ws) + "/silences/new?alert=" + string(a.ID)
+	v.TellHref = "/w/" + string(ws) + "/status-page/incidents/new?alert=" + string(a.ID)
 	fields, text := withNotes([]ui.Field{{Name: "note", Label: "Note", Kind: "textarea", Rows: 2, MaxLength: maxNote, Value: r.PostFormValue("note"), Placeholder: "What you found, or what you do about it"}}, e)
 	v.Form = ui.Form{Action: v.Href + "/ack", Fields: fields, Submit: "Acknowledge", Error: text}
 	v.UnackHref, v.Home = v.Href+"/unack", home(ws)
