@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 
@@ -40,7 +41,7 @@ type metricRow struct {
 
 // metricNames are the names in a time, sorted.
 func (m *Module) metricNames(ctx context.Context, ws kernel.WorkspaceID, span ui.TimeRange) ([]string, error) {
-	return m.d.Query.LabelValues(ctx, ws, labels.MetricName, nil, span.From, span.To)
+	return m.d.Query.LabelValues(ctx, ws, model.MetricNameLabel, nil, span.From, span.To)
 }
 
 // metricsPage lists the metrics of a time, with what is known of them.
@@ -153,7 +154,7 @@ func (m *Module) countSeries(ctx context.Context, ws kernel.WorkspaceID, span ui
 	}
 	found, _ := res.Value.(promql.Vector)
 	for _, s := range found {
-		i := slices.IndexFunc(rows, func(row metricRow) bool { return row.Name == s.Metric.Get(labels.MetricName) })
+		i := slices.IndexFunc(rows, func(row metricRow) bool { return row.Name == s.Metric.Get(model.MetricNameLabel) })
 		if i >= 0 {
 			rows[i].Series = int(s.F)
 		}
@@ -188,7 +189,7 @@ func (m *Module) metricPage(w http.ResponseWriter, r *http.Request) error {
 	ws := httpx.ActorOf(r.Context()).WorkspaceID
 	span := ui.ReadTimeRange(r.URL, m.d.Clock().UTC(), defaultRange)
 	v := metricView{metricRow: metricRow{Name: r.PathValue("metric")}, Range: span}
-	match, err := labels.NewMatcher(labels.MatchEqual, labels.MetricName, v.Name)
+	match, err := labels.NewMatcher(labels.MatchEqual, model.MetricNameLabel, v.Name)
 	if err != nil {
 		return kernel.Wrap(err, kernel.Malformed, "This is no name of a metric.")
 	}
@@ -231,7 +232,7 @@ func (v *metricView) labels(ws kernel.WorkspaceID, found []labels.Labels) {
 	counts := map[string]map[string]int{}
 	for _, ls := range found {
 		ls.Range(func(l labels.Label) {
-			if l.Name == labels.MetricName {
+			if l.Name == model.MetricNameLabel {
 				return
 			}
 			if counts[l.Name] == nil {

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -56,13 +57,13 @@ func differing(sets []labels.Labels) map[string]bool {
 
 func ownName(ls labels.Labels, differ map[string]bool) string {
 	var parts []string
-	name := ls.Get(labels.MetricName)
+	name := ls.Get(model.MetricNameLabel)
 	ls.Range(func(l labels.Label) {
-		if l.Name != labels.MetricName && differ[l.Name] {
+		if l.Name != model.MetricNameLabel && differ[l.Name] {
 			parts = append(parts, l.Value)
 		}
 	})
-	if len(parts) == 0 || differ[labels.MetricName] && name != "" {
+	if len(parts) == 0 || differ[model.MetricNameLabel] && name != "" {
 		parts = append([]string{name}, parts...)
 	}
 	return strings.TrimSpace(strings.Join(parts, " "))

@@ -242,7 +242,7 @@ func (pic *picture) fill(lines []line, span ui.TimeRange) {
 		}
 		if pic.Panel.Kind == KindTable {
 			l.labels.Range(func(l labels.Label) {
-				if named || l.Name != labels.MetricName {
+				if named || l.Name != model.MetricNameLabel {
 					s.Labels = append(s.Labels, ui.Param{Name: l.Name, Value: l.Value})
 				}
 			})
@@ -275,7 +275,7 @@ func (pic *picture) nameOne(lines []line) {
 // severalNames tells whether series have names that tell them apart.
 func severalNames(lines []line) bool {
 	for _, l := range lines {
-		if l.labels.Get(labels.MetricName) != lines[0].labels.Get(labels.MetricName) {
+		if l.labels.Get(model.MetricNameLabel) != lines[0].labels.Get(model.MetricNameLabel) {
 			return true
 		}
 	}
