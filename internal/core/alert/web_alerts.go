@@ -248,7 +248,7 @@ type alertView struct {
 	RuleName    string
 	Similar     []alertRow
 	SilenceHref string
-	TellHref    string // where customers are told
+	TellHref    string  // where customers are told
 	Form        ui.Form // of the acknowledgement
 	Open        bool
 	May         bool
