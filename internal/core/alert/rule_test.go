@@ -131,7 +131,7 @@ func TestAnomaly(t *testing.T) {
 		direction string
 		ignore    float64
 		want      int
-	}{{2, "above", 0, 1}, {2, "below", 0, 0}, {2, "either", 0, 1}, {0.5, "below", 0, 1}, {0.5, "above", 0, 0}, {2, "above", 1000, 0}} {
+	}{{1.01, "either", 0, 0}, {2, "above", 0, 1}, {2, "below", 0, 0}, {2, "either", 0, 1}, {0.5, "below", 0, 1}, {0.5, "above", 0, 0}, {2, "above", 1000, 0}} {
 		text := rule("requests", c.direction, c.ignore)
 		// The first operand is the value of now; only that is changed.
 		text = strings.Replace(text, "(requests - ", "(requests * "+number(c.factor)+" - ", 1)
