@@ -86,12 +86,16 @@ func belong(t *testing.T, a *testkit.App, p *testkit.Person) belongings {
 	exec(t, a, `INSERT INTO alert_windows (id, workspace_id, name, matchers, body, ends_at, created_at, created_by) VALUES ($1, $2, 'theirs', '[]', '{}', $3, $3, NULL)`, window, ws, now)
 	exec(t, a, `INSERT INTO alert_workspaces (workspace_id, rev, rules, routing, updated_at, holder, lease_until, status) VALUES ($1, 1, 0, $2, $3, '', 0, '')`, ws,
 		`{"default":{"id":"default","name":"x"},"routes":[{"id":"`+route+`","name":"theirs"}]}`, now)
+	agreement := made()
+	exec(t, a, `INSERT INTO agreements (id, workspace_id, version, document, signer_name, signer_title, account_id, signed_at) VALUES ($1, $2, 'theirs', '{}', 'theirs', '', $3, $4)`,
+		agreement, ws, p.AccountID, now)
 	notice, component := made(), made()
 	exec(t, a, `INSERT INTO status_notices (id, workspace_id, kind, title, impact, state, components, starts_at, ends_at, over_at, created_at, deleted_at)
 		VALUES ($1, $2, 'incident', 'theirs', 'minor', 'investigating', '', $3, 0, 0, $3, 0)`, notice, ws, now)
 	exec(t, a, `INSERT INTO status_components (id, workspace_id, name, created_at) VALUES ($1, $2, 'theirs', $3)`, component, ws, now)
 	const settings, alerts = "/w/{ws}/settings", "/w/{ws}/alerts"
 	return belongings{
+		"/w/{ws}/settings/agreement/":        agreement,
 		"/w/{ws}/status-page/incidents/{id}": notice, "/w/{ws}/status-page/components/{id}": component,
 		alerts + "/rules/{id}": rule, alerts + "/a/{id}": fired, alerts + "/silences/{id}": silence, alerts + "/maintenance/{id}": window, alerts + "/routing/{id}": route,
 		"/api/v1/alerts/{id}": fired, "/api/v1/silences/{id}": silence,

@@ -86,7 +86,10 @@ func (a *App) buildModules(context.Context) (err error) {
 	a.modules = append(a.modules, mounted{queueModule{a.queue}, a.control})
 	for _, m := range a.modules {
 		if p, ok := m.Module.(navigator); ok {
-			a.nav = append(a.nav, p.Nav()...)
+			for _, item := range p.Nav() {
+				item.With = a.appOf(m.Module)
+				a.nav = append(a.nav, item)
+			}
 		}
 	}
 	return a.registerModuleMetrics()

@@ -25,6 +25,7 @@ type NavItem struct {
 	Icon  string
 	Group string // the heading that it stands under with its neighbours; empty: none
 	Order int
+	With  string // the app that the viewer's access must include; empty: App
 	Needs string // the permission without which the page does not open; empty: none. Whoever builds the Frame looks at it
 }
 

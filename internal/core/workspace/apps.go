@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -63,7 +64,8 @@ func (m *Module) VisibleNav(items []ui.NavItem, a httpx.Actor) []ui.NavItem {
 	keys := m.appKeys()
 	out := make([]ui.NavItem, 0, len(items))
 	for _, it := range items {
-		if it.Needs != "" && !Allows(a.Role, httpx.Permission(it.Needs)) || slices.Contains(keys, it.App) && !a.HasApp(it.App) {
+		app := cmp.Or(it.With, it.App)
+		if it.Needs != "" && !Allows(a.Role, httpx.Permission(it.Needs)) || slices.Contains(keys, app) && !a.HasApp(app) {
 			continue
 		}
 		out = append(out, it)
