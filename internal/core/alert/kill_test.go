@@ -410,8 +410,6 @@ func TestSampleToMessage(t *testing.T) {
 	w.put(9, "__name__", "load", "instance", "a")
 	r.wait(t)
 	took := r.all()[0].At.Sub(sample)
+	// Not held to a limit here, where the machine is busy with other tests. In virtual time TestLife and TestFallback are.
 	t.Logf("from the sample to the message: %v, at an interval of %v", took, childInterval)
-	if took > childInterval+2*time.Second {
-		t.Errorf("from the sample to the message it took %v", took)
-	}
 }
