@@ -51,7 +51,7 @@ func FuzzWrite1(f *testing.F) {
 			return // ours need not refuse what it does not look at
 		}
 		if err != nil {
-			t.Skip("stricter in the kinds of fields")
+			return // stricter in the kinds of fields
 		}
 		var want []string
 		builder := labels.NewScratchBuilder(8)
@@ -92,7 +92,7 @@ func FuzzWrite2(f *testing.F) {
 			return
 		}
 		if err != nil {
-			t.Skip("stricter in the kinds of fields")
+			return // stricter in the kinds of fields
 		}
 		var want []string
 		builder := labels.NewScratchBuilder(8)
