@@ -10,6 +10,7 @@ import (
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/httpx"
+	"github.com/kept-dev/kept/internal/platform/live"
 )
 
 // The topics: that a workspace's log has grown, for the projectors of other instances, and that what one sees has
@@ -98,19 +99,5 @@ func (m *Module) nudgeAll(ctx context.Context) {
 
 // live streams a word to a page whenever the workspace's jobs have changed.
 func (m *Module) live(w http.ResponseWriter, r *http.Request) error {
-	sub, err := m.d.Bus.Subscribe(r.Context(), topicChanged(httpx.ActorOf(r.Context()).WorkspaceID))
-	if err != nil {
-		return err
-	}
-	defer sub.Close()
-	return httpx.Stream(w, r, func(send func(string, []byte) error) error {
-		for {
-			if _, err := sub.Next(r.Context()); err != nil {
-				return nil
-			}
-			if err := send("changed", []byte("{}")); err != nil {
-				return nil
-			}
-		}
-	})
+	return live.Changes(w, r, m.d.Bus, topicChanged(httpx.ActorOf(r.Context()).WorkspaceID))
 }

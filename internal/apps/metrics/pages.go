@@ -8,6 +8,7 @@ import (
 	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/httpx"
+	"github.com/kept-dev/kept/internal/platform/live"
 	"github.com/kept-dev/kept/internal/ui"
 	"github.com/kept-dev/kept/wire/agentapi"
 )
@@ -132,19 +133,5 @@ func pathID(r *http.Request) (kernel.ID, error) {
 
 // live streams a word to a page whenever the workspace's hosts have changed.
 func (m *Module) live(w http.ResponseWriter, r *http.Request) error {
-	sub, err := m.d.Bus.Subscribe(r.Context(), topic(httpx.ActorOf(r.Context()).WorkspaceID))
-	if err != nil {
-		return err
-	}
-	defer sub.Close()
-	return httpx.Stream(w, r, func(send func(string, []byte) error) error {
-		for {
-			if _, err := sub.Next(r.Context()); err != nil {
-				return nil
-			}
-			if err := send("changed", []byte("{}")); err != nil {
-				return nil
-			}
-		}
-	})
+	return live.Changes(w, r, m.d.Bus, topic(httpx.ActorOf(r.Context()).WorkspaceID))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/platform/httpx/respond"
+	"github.com/kept-dev/kept/internal/platform/live"
 	"github.com/kept-dev/kept/internal/ui"
 )
 
@@ -152,21 +153,7 @@ func (m *Module) changed(ws kernel.WorkspaceID) {
 
 // live streams a word to a page whenever alerts of the workspace have changed.
 func (m *Module) live(w http.ResponseWriter, r *http.Request) error {
-	sub, err := m.d.Bus.Subscribe(r.Context(), topicChanged(httpx.ActorOf(r.Context()).WorkspaceID))
-	if err != nil {
-		return err
-	}
-	defer sub.Close()
-	return httpx.Stream(w, r, func(send func(string, []byte) error) error {
-		for {
-			if _, err := sub.Next(r.Context()); err != nil {
-				return nil
-			}
-			if err := send("changed", []byte("{}")); err != nil {
-				return nil
-			}
-		}
-	})
+	return live.Changes(w, r, m.d.Bus, topicChanged(httpx.ActorOf(r.Context()).WorkspaceID))
 }
 
 func livePage(ws kernel.WorkspaceID, target string) *ui.Live {
