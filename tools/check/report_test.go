@@ -63,6 +63,14 @@ func TestReport(t *testing.T) {
 {"Action":"fail","Package":"p"}`,
 			want: "1 passed, 1 failed",
 		},
+		"a slash in the name of a subtest makes no other test": {
+			events: `{"Action":"run","Package":"p","Test":"T"}
+{"Action":"run","Package":"p","Test":"T/line_8/up/down"}
+{"Action":"pass","Package":"p","Test":"T/line_8/up/down"}
+{"Action":"pass","Package":"p","Test":"T"}
+{"Action":"pass","Package":"p"}`,
+			want: "1 passed, 0 failed",
+		},
 		"a package that does not build fails once, with the compiler's words": {
 			events: `{"ImportPath":"p [p.test]","Action":"build-output","Output":"p.go:3: undefined: x\n"}
 {"ImportPath":"p [p.test]","Action":"build-fail"}

@@ -53,7 +53,6 @@ type Set struct {
 	round  uint64
 	points []Point
 	over   int
-	sorted []string
 }
 
 // NewSet returns an empty Set. The common labels are pairs that all series get; a series' own label of the same name

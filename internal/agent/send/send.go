@@ -43,7 +43,6 @@ type Sender struct {
 
 	version1 bool   // the server does not know version 2
 	said     string // the last problem that was logged, to log it once
-	body     []byte
 
 	away atomic.Bool
 }

@@ -33,7 +33,6 @@ type panel struct {
 type line struct {
 	expr   string
 	legend string // a label's name in braces is its value
-	unit   string
 	dash   bool
 	tone   ui.Tone
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -30,7 +31,7 @@ func (m *Module) scan(ctx context.Context, ws kernel.WorkspaceID, at time.Time, 
 		return err
 	}
 	defer q.Close()
-	set := q.Select(ctx, false, &storage.SelectHints{Start: from, End: to}, labels.MustNewMatcher(labels.MatchNotEqual, labels.MetricName, ""))
+	set := q.Select(ctx, false, &storage.SelectHints{Start: from, End: to}, labels.MustNewMatcher(labels.MatchNotEqual, model.MetricNameLabel, ""))
 	var it chunkenc.Iterator
 	for set.Next() {
 		s := set.At()
@@ -69,7 +70,7 @@ func (u metricUse) Never() bool { return u.AskedAt.IsZero() }
 type uses map[string]*metricUse
 
 func (u uses) add(ls labels.Labels, samples int64) {
-	name := ls.Get(labels.MetricName)
+	name := ls.Get(model.MetricNameLabel)
 	if u[name] == nil {
 		u[name] = &metricUse{Name: name}
 	}

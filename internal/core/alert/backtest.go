@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql"
 
 	"github.com/kept-dev/kept/internal/kernel"
@@ -117,7 +117,7 @@ func (m *Module) backtestPiece(ctx context.Context, ws kernel.WorkspaceID, expr 
 		return nil
 	}
 	for _, s := range matrix {
-		ls := s.Metric.DropReserved(func(n string) bool { return n == labels.MetricName })
+		ls := s.Metric.DropReserved(func(n string) bool { return n == model.MetricNameLabel })
 		key := ls.String()
 		h := into[key]
 		if h == nil {

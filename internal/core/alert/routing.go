@@ -34,7 +34,7 @@ var ops = map[string]labels.MatchType{"=": labels.MatchEqual, "!=": labels.Match
 // ReadMatchers reads what a person typed: one matcher per line or between commas, severity="critical".
 func ReadMatchers(text string) ([]Matcher, error) {
 	var out []Matcher
-	for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
+	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
@@ -53,11 +53,14 @@ func ReadMatchers(text string) ([]Matcher, error) {
 	return out, err
 }
 
+// escaped is what Alertmanager's parser of matchers takes back, and nothing else.
+var escaped = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
+
 // WriteMatchers is the text that ReadMatchers reads.
 func WriteMatchers(list []Matcher) string {
 	var lines []string
 	for _, m := range list {
-		lines = append(lines, m.Name+m.Op+fmt.Sprintf("%q", m.Value))
+		lines = append(lines, m.Name+m.Op+`"`+escaped.Replace(m.Value)+`"`)
 	}
 	return strings.Join(lines, "\n")
 }
@@ -66,7 +69,7 @@ func compileMatchers(list []Matcher) (labels.Matchers, error) {
 	var out labels.Matchers
 	for _, m := range list {
 		kind, ok := ops[m.Op]
-		if !ok || !model.LabelName(m.Name).IsValid() || len(m.Value) > maxText {
+		if !ok || !model.UTF8Validation.IsValidLabelName(m.Name) || len(m.Value) > maxText {
 			return nil, kernel.InvalidField("matchers", fmt.Sprintf("%s is not a matcher.", m))
 		}
 		l, err := labels.NewMatcher(kind, m.Name, m.Value)
@@ -208,7 +211,7 @@ func checkRoute(r Route) error {
 		return err
 	}
 	for _, l := range r.GroupBy {
-		if l != "..." && !model.LabelName(l).IsValid() {
+		if l != "..." && !model.UTF8Validation.IsValidLabelName(l) {
 			return kernel.InvalidField("group_by", l+" is not the name of a label.")
 		}
 	}
@@ -230,7 +233,7 @@ func checkInhibit(i Inhibit) error {
 		return kernel.InvalidField("target", firstNote(err))
 	}
 	for _, l := range i.Equal {
-		if !model.LabelName(l).IsValid() {
+		if !model.UTF8Validation.IsValidLabelName(l) {
 			return kernel.InvalidField("equal", l+" is not the name of a label.")
 		}
 	}

@@ -68,7 +68,7 @@ func checkAddresses(v string) string {
 	list, err := parseAddresses(v)
 	switch {
 	case err != nil:
-		return err.Error()
+		return err.Error() + "."
 	case len(list) == 0:
 		return "Enter an address."
 	case len(list) > maxAddresses:
@@ -82,7 +82,7 @@ func parseAddresses(v string) (out []identity.Address, err error) {
 	for _, word := range strings.FieldsFunc(v, func(r rune) bool { return strings.ContainsRune(",;\r\n\t ", r) }) {
 		a, err := identity.ParseAddress(word)
 		if err != nil {
-			return nil, fmt.Errorf("“%s” is not an address such as name@example.org.", clean(word, 60))
+			return nil, fmt.Errorf("“%s” is not an address such as name@example.org", clean(word, 60))
 		}
 		if !slices.ContainsFunc(out, func(b identity.Address) bool { return a.Key == b.Key }) {
 			out = append(out, a)

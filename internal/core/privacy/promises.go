@@ -135,7 +135,7 @@ func usePromises() []Promise {
 			NotYet: NotYet{"Plan limits and quotas do not exist yet.", "billing"},
 		},
 		{ID: "USE-8", Section: Use, By: "CU",
-			Text:   "A data processing agreement can be had, with the subprocessor list; 30 days' notice of a new subprocessor",
+			Text:  "A data processing agreement can be had, with the subprocessor list; 30 days' notice of a new subprocessor",
 			Check: checkAgreements,
 			Looks: "that the agreement can be had, and that no subprocessor came into use unannounced after somebody had signed",
 		},

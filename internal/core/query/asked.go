@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
@@ -84,14 +85,14 @@ func (q *querier) noting(hints *storage.SelectHints, matchers []*labels.Matcher)
 		return nil
 	}
 	for _, m := range matchers {
-		if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
 			a.note(ws, m.Value)
 			return nil
 		}
 	}
 	last := ""
 	return func(l labels.Labels) {
-		if name := l.Get(labels.MetricName); name != last {
+		if name := l.Get(model.MetricNameLabel); name != last {
 			a.note(ws, name)
 			last = name
 		}

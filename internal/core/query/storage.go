@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -121,7 +122,7 @@ func (q *querier) sources(matchers []*labels.Matcher) []storage.Querier {
 // mayBeSource tells whether matchers may match the name of a source's metric.
 func mayBeSource(matchers []*labels.Matcher) bool {
 	for _, m := range matchers {
-		if m.Name != labels.MetricName {
+		if m.Name != model.MetricNameLabel {
 			continue
 		}
 		if m.Type == labels.MatchEqual && !strings.HasPrefix(m.Value, sourcePrefix) {

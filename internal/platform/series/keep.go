@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunks"
@@ -42,7 +43,7 @@ func (s *TSDB) Stats(ctx context.Context, ws kernel.WorkspaceID, limit int) (out
 	}
 	err = s.look(ctx, ws, func(t *tenant) error {
 		head := t.db.Head()
-		p := head.PostingsCardinalityStats(labels.MetricName, max(limit, 1))
+		p := head.PostingsCardinalityStats(model.MetricNameLabel, max(limit, 1))
 		out.Series, out.Refused, out.Bytes = int64(head.NumSeries()), t.refused.Load(), head.Size()
 		out.ByMetric, out.ByLabel, out.ByPair = counts(p.CardinalityMetricsStats, limit), counts(p.CardinalityLabelStats, limit), counts(p.LabelValuePairsStats, limit)
 		for _, b := range t.db.Blocks() {
@@ -148,7 +149,7 @@ func cutBlocks(ctx context.Context, db *tsdb.DB, before int64) (n int64, err err
 	if n == 0 {
 		return 0, nil
 	}
-	all := labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".*")
+	all := labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".*")
 	if err := db.Delete(ctx, never, before-1, all); err != nil {
 		return 0, fmt.Errorf("series: sweep: %w", err)
 	}

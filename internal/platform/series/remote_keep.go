@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
@@ -65,7 +66,7 @@ func (r *Remote) Stats(ctx context.Context, ws kernel.WorkspaceID, limit int) (o
 	}
 	metrics, pairs, values := map[string]int64{}, map[string]int64{}, map[string]int64{}
 	for _, s := range all {
-		metrics[s[labels.MetricName]]++
+		metrics[s[model.MetricNameLabel]]++
 		for name, v := range s {
 			pair := name + "=" + v
 			if pairs[pair]++; pairs[pair] == 1 {

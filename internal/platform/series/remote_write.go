@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/snappy"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
@@ -374,7 +375,7 @@ func encodeOld(part []written) ([]byte, error) {
 		req.Timeseries = append(req.Timeseries, ts)
 		if !s.metadata.IsEmpty() {
 			req.Metadata = append(req.Metadata, prompb.MetricMetadata{
-				Type: prompb.FromMetadataType(s.metadata.Type), MetricFamilyName: s.labels.Get(labels.MetricName), Help: s.metadata.Help, Unit: s.metadata.Unit,
+				Type: prompb.FromMetadataType(s.metadata.Type), MetricFamilyName: s.labels.Get(model.MetricNameLabel), Help: s.metadata.Help, Unit: s.metadata.Unit,
 			})
 		}
 	}

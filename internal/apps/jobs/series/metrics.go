@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
@@ -61,7 +62,7 @@ func Descriptions() (out []Description) {
 func (m metric) series(all []storage.Series, p *index.Pulse, g grid, matchers []*labels.Matcher) []storage.Series {
 	for _, c := range m.curves(m, p, matchers) {
 		b := labels.NewScratchBuilder(5)
-		b.Add(labels.MetricName, m.name)
+		b.Add(model.MetricNameLabel, m.name)
 		for _, l := range [...]labels.Label{{Name: "env", Value: p.Env}, {Name: "le", Value: c.le}, {Name: "name", Value: p.Name}, {Name: "queue", Value: p.Queue}} {
 			if l.Value != "" {
 				b.Add(l.Name, l.Value)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -91,7 +92,7 @@ func (q *querier) find(ctx context.Context, stride uint32, matchers []*labels.Ma
 	}
 	var wanted []metric
 	for _, m := range metrics {
-		if matches(matchers, labels.MetricName, m.name) {
+		if matches(matchers, model.MetricNameLabel, m.name) {
 			wanted = append(wanted, m)
 		}
 	}
@@ -187,7 +188,7 @@ func (q *querier) kinds(ctx context.Context, matchers []*labels.Matcher) (pulses
 		return nil, nil, nil
 	}
 	for _, m := range metrics {
-		if matches(matchers, labels.MetricName, m.name) {
+		if matches(matchers, model.MetricNameLabel, m.name) {
 			names = append(names, m.name)
 		}
 	}
@@ -214,7 +215,7 @@ func (q *querier) LabelValues(ctx context.Context, name string, _ *storage.Label
 	}
 	var out []string
 	switch name {
-	case labels.MetricName:
+	case model.MetricNameLabel:
 		out = names
 	case "le":
 		if slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, "_bucket") }) {
@@ -249,7 +250,7 @@ func (q *querier) LabelNames(ctx context.Context, _ *storage.LabelHints, matcher
 	if err != nil || len(names) == 0 {
 		return nil, nil, err
 	}
-	out := []string{labels.MetricName}
+	out := []string{model.MetricNameLabel}
 	for _, name := range []string{"env", "name", "queue"} {
 		if slices.ContainsFunc(pulses, func(p *index.Pulse) bool { return labelOfPulse(p, name) != "" }) {
 			out = append(out, name)

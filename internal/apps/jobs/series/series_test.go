@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -32,7 +33,7 @@ func selectAll(t *testing.T, x Index, hints *storage.SelectHints, name string) [
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := q.Select(t.Context(), true, hints, labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, name))
+	set := q.Select(t.Context(), true, hints, labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, name))
 	var out []storage.Series
 	for set.Next() {
 		out = append(out, set.At())

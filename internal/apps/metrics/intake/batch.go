@@ -104,7 +104,7 @@ func (b *batch) series() (ref storage.SeriesRef, ls labels.Labels, err error) {
 		ls = b.scratch.Copy()
 	}
 	b.dropped = b.rules.Drop(ls)
-	if !b.dropped && ls.Get(labels.MetricName) == hostSeries {
+	if !b.dropped && ls.Get(model.MetricNameLabel) == hostSeries {
 		b.saw(ls)
 	}
 	return ref, ls, nil
@@ -112,7 +112,7 @@ func (b *batch) series() (ref storage.SeriesRef, ls labels.Labels, err error) {
 
 // check holds a series to what can be stored and asked for.
 func check(ls labels.Labels) error {
-	name := ls.Get(labels.MetricName)
+	name := ls.Get(model.MetricNameLabel)
 	if name == "" {
 		return errors.New("a series has no metric name")
 	}

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -30,7 +31,7 @@ func NewRules(rules []Rule) *Rules {
 	for _, r := range rules {
 		name := ""
 		for _, m := range r.Matchers {
-			if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+			if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
 				name = m.Value
 			}
 		}
@@ -49,7 +50,7 @@ func (r *Rules) Drop(ls labels.Labels) bool {
 		return false
 	}
 	if len(r.byName) > 0 {
-		for _, rule := range r.byName[ls.Get(labels.MetricName)] {
+		for _, rule := range r.byName[ls.Get(model.MetricNameLabel)] {
 			if rule.drops(ls) {
 				return true
 			}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -60,7 +61,7 @@ func must(t *testing.T, err error) {
 func Read(t *testing.T, s storage.Queryable, from, to time.Time, m ...*labels.Matcher) []string {
 	t.Helper()
 	if len(m) == 0 {
-		m = []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".+")}
+		m = []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".+")}
 	}
 	q, err := s.Querier(from.UnixMilli(), to.UnixMilli())
 	must(t, err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
@@ -89,7 +90,7 @@ func opened(t *testing.T, open func() series.Store) series.Store {
 func is(name, v string) *labels.Matcher { return labels.MustNewMatcher(labels.MatchEqual, name, v) }
 
 func metric(name string, more ...string) labels.Labels {
-	return labels.FromStrings(append([]string{labels.MetricName, name}, more...)...)
+	return labels.FromStrings(append([]string{model.MetricNameLabel, name}, more...)...)
 }
 
 func floats(t *testing.T, open func() series.Store) {
