@@ -52,9 +52,8 @@ func collectingPromises() []Promise {
 		{ID: "COL-8", Section: Collecting, By: "U",
 			Text: "Metrics and metadata come only from agents and clients that the customer installed; dashboards, alert rules and " +
 				"channels are what the customer made",
-			Check:  checkIngestNeedsKey,
-			Looks:  "that machines cannot report without a key, and that what they report is exported",
-			NotYet: NotYet{"Dashboards, alert rules and channels do not exist yet.", "metrics"},
+			Check: checkIngestNeedsKey,
+			Looks: "that machines cannot report without a key, and that what they report, dashboards, rules and channels are exported",
 		},
 		{ID: "COL-9", Section: Collecting, By: "P",
 			Text: "Organiser records: opportunities, companies, contacts, notes; linked to the account, invisible to every other " +
@@ -126,7 +125,7 @@ func usePromises() []Promise {
 		},
 		{ID: "USE-6", Section: Use, By: "U",
 			Text:   "Notices about incidents, maintenance and security updates",
-			NotYet: NotYet{"Notices cannot be published yet.", "status"},
+			NotYet: NotYet{"A workspace publishes incidents and maintenance on its status page and by mail; there are no notices about this server itself yet.", "status"},
 		},
 		{ID: "USE-7", Section: Use, By: "JCT",
 			Text:   "Abuse is detected and plan limits are enforced",
