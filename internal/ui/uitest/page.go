@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -61,6 +62,16 @@ func Eval[T any](t testing.TB, p *Page, expression string) T {
 		no := false
 		e.AllowUnsafeEvalBlockedByCSP = &no
 	}))
+}
+
+// Before runs a script in each document that is opened from now on, before its own scripts, until stop.
+func (p *Page) Before(t testing.TB, source string) (stop func()) {
+	t.Helper()
+	id := Raw(t, p, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: source}).Identifier
+	return func() {
+		t.Helper()
+		call(t, p, page.RemoveScriptToEvaluateOnNewDocument, page.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: id})
+	}
 }
 
 // Run evaluates statements for their effect.
