@@ -36,7 +36,7 @@ func (m *Module) Current(customer string) Document {
 			"It makes available what is needed to show that this agreement is kept, and allows audits.",
 		}},
 		{Title: "Return and erasure", Text: []string{
-			"The controller can export the workspace at any time, and for 30 days after the end of the service. When the workspace is closed its data is erased and its key destroyed, which ends what is in backups as well.",
+			"On request, and within 30 days of the end of the service, the processor hands over an export of the workspace. It then erases the workspace and destroys its key, which ends what is in backups as well.",
 		}},
 	}}
 }
