@@ -109,9 +109,13 @@ func (p *Page) Wait(t testing.TB, expression string) {
 	}
 }
 
-// gone reports whether an evaluation ended because its document did.
+// gone reports whether an action failed because its document or its element went
+// away.
 func gone(err error) bool {
-	for _, text := range []string{"navigated or closed", "context was destroyed", "Cannot find context", "Promise was collected"} {
+	for _, text := range []string{
+		"navigated or closed", "context was destroyed", "Cannot find context", "Promise was collected",
+		"ould not find node with given id", "No node with given id", "does not belong to the document",
+	} {
 		if strings.Contains(err.Error(), text) {
 			return true
 		}
@@ -119,10 +123,29 @@ func gone(err error) bool {
 	return false
 }
 
+// found runs an action on an element, and runs it again when the element went
+// away between being found and being used: the document that a click has led to
+// numbers its nodes anew while it loads. Chromium says so before anything is
+// pressed.
+func found[T any](t testing.TB, p *Page, action chromedp.Action[T]) T {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	for {
+		v, err := chromedp.Run(ctx, action)
+		if err == nil {
+			return v
+		}
+		if ctx.Err() != nil || !gone(err) {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Text is the visible text of the first element that matches.
 func (p *Page) Text(t testing.TB, selector string) string {
 	t.Helper()
-	return Get(t, p, chromedp.Text(chromedp.CSS(selector)))
+	return found(t, p, chromedp.Text(chromedp.CSS(selector)))
 }
 
 // Has reports whether an element matches.
@@ -134,13 +157,13 @@ func (p *Page) Has(t testing.TB, selector string) bool {
 // Click clicks the first element that matches, once it is visible.
 func (p *Page) Click(t testing.TB, selector string) {
 	t.Helper()
-	p.Do(t, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+	found(t, p, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
 }
 
 // Fill replaces the text of a field, key by key.
 func (p *Page) Fill(t testing.TB, selector, text string) {
 	t.Helper()
-	p.Do(t, chromedp.Focus(chromedp.CSS(selector)))
+	found(t, p, chromedp.Focus(chromedp.CSS(selector)))
 	p.Run(t, fmt.Sprintf("document.querySelector(%q).select?.()", selector))
 	p.Press(t, kb.Backspace)
 	p.Press(t, text)
