@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 
 	"github.com/kept-dev/kept/internal/testkit/external"
 	"github.com/kept-dev/kept/internal/testkit/pgtest"
@@ -29,13 +30,21 @@ func test(ctx context.Context, o options, t *tally) error {
 		}
 		args, cgo = append(args, "-race", unchecked), "1"
 	}
-	cmd := goCommand(ctx, cgo, append(args, o.packages...)...)
+	cmd := goCommand(ctx, cgo, slices.Concat(args, o.packages)...)
 	stop, err := lendPostgres(ctx, cmd)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	return readTests(cmd, t)
+	failed, err := readTests(cmd, t)
+	if err != nil {
+		return err
+	}
+	return again(failed, t, func(pkg, pattern string) *exec.Cmd {
+		once := goCommand(ctx, cgo, slices.Concat(args, []string{"-count=1", "-run", pattern, pkg})...)
+		once.Env = cmd.Env
+		return once
+	})
 }
 
 // lendPostgres starts the server that all test binaries share. Without an
@@ -55,21 +64,21 @@ func lendPostgres(ctx context.Context, cmd *exec.Cmd) (stop func(), err error) {
 	return server.Stop, nil
 }
 
-// readTests runs the command and follows its events.
-func readTests(cmd *exec.Cmd, t *tally) error {
+// readTests runs the command, follows its events and returns what failed.
+func readTests(cmd *exec.Cmd, t *tally) ([]failedTest, error) {
 	cmd.Stdout = nil
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("go test: %w", err)
+		return nil, fmt.Errorf("go test: %w", err)
 	}
-	before := t.failed
-	readErr := newReport(os.Stdout, t).read(out)
+	before, r := t.failed, newReport(os.Stdout, t)
+	readErr := r.read(out)
 	err = cmd.Wait()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && t.failed > before {
 		err = nil // each failure is counted already
 	}
-	return errors.Join(readErr, err)
+	return r.failed, errors.Join(readErr, err)
 }

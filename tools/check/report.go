@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,13 @@ type report struct {
 	t        *tally
 	packages map[string]map[string]*result
 	builds   map[string][]byte
+	failed   []failedTest
+}
+
+// failedTest is a test that failed by itself, and not a part of it.
+type failedTest struct {
+	pkg, name string
+	final     bool // a race or a panic: no second run takes that back
 }
 
 func newReport(w io.Writer, t *tally) *report {
@@ -140,6 +148,7 @@ func (r *report) finish(e event) {
 		r.show(e.Package, slices.Concat(r.builds[e.FailedBuild], own.output))
 		if r.t.failed == before.failed { // no test did: it did not build, or ended too early
 			r.t.fail(shorten(e.Package))
+			r.failed = append(r.failed, failedTest{e.Package, "", true})
 		}
 	}
 	r.line(e, r.t.passed-before.passed, r.t.failed-before.failed, r.t.skipped-before.skipped)
@@ -164,6 +173,8 @@ func (r *report) count(pkg string, res *result, tests map[string]*result) {
 		r.show(pkg+" "+res.name, res.output)
 		if !res.blamed {
 			r.t.fail(name)
+			final := res.action == "" || bytes.Contains(res.output, []byte("DATA RACE")) || bytes.Contains(res.output, []byte("panic:"))
+			r.failed = append(r.failed, failedTest{pkg, res.name, final})
 		}
 	}
 }

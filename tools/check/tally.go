@@ -19,6 +19,7 @@ type tally struct {
 	ci                      bool
 	passed, failed, skipped int
 	failures, skips         []string
+	unsteady                []string // failed, and passed when they ran again
 	took, tests             []timing
 }
 
@@ -41,8 +42,20 @@ func (t *tally) skip(what string) {
 	t.skipped++
 }
 
-// print ends the run: slowest tests, time per step, what was skipped, what
-// failed, and the count alone on the last line.
+// steady takes a failure back: the test passed when it ran again.
+func (t *tally) steady(what string) {
+	i := slices.Index(t.failures, what)
+	if i < 0 {
+		return
+	}
+	t.failures = slices.Delete(t.failures, i, i+1)
+	t.failed--
+	t.passed++
+	t.unsteady = append(t.unsteady, what)
+}
+
+// print ends the run: slowest tests, time per step, what was skipped, what is
+// unsteady, what failed, and the count alone on the last line.
 func (t *tally) print(w io.Writer) {
 	const slowest = 10
 	slices.SortStableFunc(t.tests, func(a, b timing) int { return cmp.Compare(b.took, a.took) })
@@ -51,6 +64,12 @@ func (t *tally) print(w io.Writer) {
 	if t.skipped > 0 {
 		fmt.Fprintf(w, "\n%d skipped:\n", t.skipped)
 		for _, s := range t.skips {
+			fmt.Fprintln(w, "  "+s)
+		}
+	}
+	if len(t.unsteady) > 0 {
+		fmt.Fprintf(w, "\n%d unsteady: failed, then passed when run again. Each is a fault, of the test or of Kept; mend it:\n", len(t.unsteady))
+		for _, s := range t.unsteady {
 			fmt.Fprintln(w, "  "+s)
 		}
 	}
