@@ -154,6 +154,11 @@ func sendWebhook(ctx context.Context, s *shot) error {
 	if err != nil {
 		return forGood("the message could not be written")
 	}
+	return s.sendSigned(ctx, body)
+}
+
+// sendSigned posts a body with the signature of the webhook's secret, and of the old one while that is being changed.
+func (s *shot) sendSigned(ctx context.Context, body []byte) error {
 	at := strconv.FormatInt(s.now.Unix(), 10)
 	signature := "v1=" + Sign(s.c.set["secret"], at, body)
 	if until, _ := strconv.ParseInt(s.c.set["old_until"], 10, 64); s.c.set["old_secret"] != "" && s.now.Unix() < until {
@@ -163,9 +168,37 @@ func sendWebhook(ctx context.Context, s *shot) error {
 	if v := s.c.set["authorization"]; v != "" {
 		header["Authorization"] = v
 	}
-	_, err = s.post(ctx, s.c.set["url"], header, body)
+	_, err := s.post(ctx, s.c.set["url"], header, body)
 	return err
 }
+
+// Hook is a webhook of somebody who is no channel of a workspace, such as the subscriber of a status page.
+type Hook struct {
+	URL    string
+	Secret string // NewHook makes one
+}
+
+// NewHook checks an address as a channel's is and makes a secret for it. The error is for the field of that name.
+func (m *Module) NewHook(field, address string) (Hook, error) {
+	if text := m.checkField(webhookKind().Fields[0], address); text != "" {
+		return Hook{}, kernel.InvalidField(field, text)
+	}
+	return Hook{URL: address, Secret: newWebhookSecret()}, nil
+}
+
+// SendHook posts JSON to a webhook, signed as a channel's is. The delivery is the same for all attempts at one message.
+// Retryable says of an error whether another try makes sense; its text names neither the address nor the secret.
+func (m *Module) SendHook(ctx context.Context, h Hook, delivery string, message any) error {
+	body, err := marshal(message)
+	if err != nil {
+		return forGood("the message could not be written")
+	}
+	s := &shot{m: m, k: webhookKind(), c: Channel{set: settings{"url": h.URL, "secret": h.Secret}}, now: m.d.Clock(), notice: delivery}
+	return s.sendSigned(ctx, body)
+}
+
+// Retryable tells of an error of SendHook whether another try makes sense.
+func Retryable(err error) bool { return asFailure(err).retry }
 
 // Sign is the signature of a webhook: HMAC-SHA256 of the time, a dot and the body, under the channel's secret, in
 // hexadecimal digits.
