@@ -1,11 +1,9 @@
 package privacy
 
 import (
-	"context"
 	"fmt"
 	"time"
 
-	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
 )
 
@@ -99,7 +97,7 @@ func (m *Module) sweepsCollection() Collection {
 }
 
 func (m *Module) receiptsCollection() Collection {
-	c := m.timed("erasure_receipts", "finished_at", receiptsAge, Collection{
+	return m.timed("erasure_receipts", "finished_at", receiptsAge, Collection{
 		Title: "Receipts of erasures", Subjects: "workspaces that were erased",
 		Purpose: "to prove that an erasure was carried out", LegalBasis: "legal obligation", Retention: "3 years",
 		Fields: []Field{
@@ -111,18 +109,8 @@ func (m *Module) receiptsCollection() Collection {
 			{"complete", Technical, "whether nothing is left"},
 			{"collections", Technical, "how many items of each collection were removed"},
 		},
-		NoErase: "it is the proof of the erasure, and holds counts only",
+		Export: Each(m.Receipts), NoErase: "it is the proof of the erasure, and holds counts only",
 	})
-	c.Export = func(ctx context.Context, ws kernel.WorkspaceID, item func(any) error) error {
-		receipts, err := m.Receipts(ctx, ws)
-		for _, r := range receipts {
-			if err == nil {
-				err = item(r)
-			}
-		}
-		return err
-	}
-	return c
 }
 
 // timed completes the declaration of a table of this module that belongs to no workspace and is swept by age.
@@ -131,22 +119,7 @@ func (m *Module) timed(table, at string, age time.Duration, c Collection) Collec
 	if c.Subjects == "" {
 		c.Subjects = "nobody"
 	}
-	c.Oldest = func(ctx context.Context, _ kernel.WorkspaceID) (time.Time, error) {
-		var us int64
-		err := m.db.QueryRow(ctx, `SELECT coalesce(min(`+at+`), 0) FROM `+table).Scan(&us)
-		return kernel.FromMicros(us), err
-	}
-	c.Sweep = func(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (n int64, err error) {
-		if ws != "" { // belongs to no workspace
-			return 0, nil
-		}
-		err = m.db.Tx(ctx, func(tx *db.Tx) error {
-			n, err = tx.Exec(ctx, `DELETE FROM `+table+` WHERE `+at+` < $1`, kernel.Micros(before))
-			return err
-		})
-		return n, err
-	}
-	return c
+	return Table{DB: m.db, At: at}.Declare(c)
 }
 
 // where is the name of the database that this module's tables are in.
@@ -156,7 +129,7 @@ func (m *Module) where() string {
 			return d.Where
 		}
 	}
-	return "control database"
+	return ControlDB
 }
 
 func schemaVersions(d Database) Collection {
