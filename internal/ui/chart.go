@@ -32,6 +32,7 @@ type Chart struct {
 	Reduce   Reduce // what single figures show of a series; empty: the last value
 
 	Thresholds []Threshold // in order of Value
+	Words      []Word      // texts in place of values; the first that is met counts
 	Marks      []Mark
 
 	Src   string        // where the numbers are fetched (the JSON of Data); empty: they are inline
@@ -99,10 +100,21 @@ type Series struct {
 	Tone   Tone // a meaning; empty: a colour that depends on the label alone
 	Values []float64
 	Unit   string // where it differs from the chart's: it gets an axis of its own
+	Right  bool   // its axis is at the right side
+	Color  string // one of Colors; empty: see Tone
 	Kind   Kind
 	Dash   bool
+	Below  bool     // its values are negative to be drawn downwards: it is stacked with others like it
+	Alone  bool     // not part of a stack
+	Min    *float64 // of its axis, where that is not the chart's
+	Max    *float64
 	Href   string  // of a page about it
 	Labels []Param // for tables: names and values
+	Row    string  // of a table: series with the same one share a row, where it is not empty
+	Column string  // of a table: the heading of its values; empty: "Value"
+
+	Thresholds []Threshold // of figures, in place of the chart's
+	Words      []Word      // in place of the chart's
 }
 
 // Data is the chart as JSON for its data attribute, or as the answer of Src:
@@ -111,11 +123,14 @@ type Series struct {
 func (c Chart) Data() (string, error) {
 	out := chartJSON{
 		Unit: c.Unit, View: c.View, Kind: c.Kind, Stack: c.Stack, Log: c.Log, Min: c.Min, Max: c.Max, Legend: c.Legend, Zoom: c.Zoom,
-		From: seconds(c.From), To: seconds(c.To), Error: c.Error, Empty: c.Empty, Warnings: c.Warnings,
+		Words: c.Words, From: seconds(c.From), To: seconds(c.To), Error: c.Error, Empty: c.Empty, Warnings: c.Warnings,
 		At: make([]float64, len(c.At)), Lines: make([]lineJSON, 0, len(c.Series)),
 	}
 	if c.Bars {
 		out.Kind = KindBars
+	}
+	if len(c.Series) == 0 {
+		out.Empty = c.Nothing()
 	}
 	for i, t := range c.At {
 		out.At[i] = seconds(t)
@@ -127,7 +142,8 @@ func (c Chart) Data() (string, error) {
 		out.Thresholds = append(out.Thresholds, thresholdJSON{point(t.Value), t.Tone, t.Label, t.Band})
 	}
 	for _, s := range c.Series {
-		l := lineJSON{Label: s.Label, Tone: s.Tone, Unit: s.Unit, Kind: s.Kind, Dash: s.Dash, Href: s.Href, Values: make([]point, len(c.At))}
+		l := lineJSON{Label: s.Label, Tone: s.Tone, Unit: s.Unit, Right: s.Right, Color: s.Color, Kind: s.Kind, Dash: s.Dash, Below: s.Below, Alone: s.Alone, Min: s.Min, Max: s.Max,
+			Href: s.Href, Words: s.Words, Values: make([]point, len(c.At))}
 		for i := range l.Values {
 			l.Values[i] = point(s.at(i))
 		}
@@ -152,6 +168,7 @@ type chartJSON struct {
 	At         []float64       `json:"at"`
 	Lines      []lineJSON      `json:"lines"`
 	Thresholds []thresholdJSON `json:"thresholds,omitempty"`
+	Words      []Word          `json:"words,omitempty"`
 	Marks      []markJSON      `json:"marks,omitempty"`
 	Error      string          `json:"error,omitempty"`
 	Empty      string          `json:"empty,omitempty"`
@@ -159,13 +176,20 @@ type chartJSON struct {
 }
 
 type lineJSON struct {
-	Label  string  `json:"label"`
-	Tone   Tone    `json:"tone,omitempty"`
-	Unit   string  `json:"unit,omitempty"`
-	Kind   Kind    `json:"kind,omitempty"`
-	Dash   bool    `json:"dash,omitempty"`
-	Href   string  `json:"href,omitempty"`
-	Values []point `json:"values"`
+	Label  string   `json:"label"`
+	Tone   Tone     `json:"tone,omitempty"`
+	Unit   string   `json:"unit,omitempty"`
+	Right  bool     `json:"right,omitempty"`
+	Color  string   `json:"color,omitempty"`
+	Kind   Kind     `json:"kind,omitempty"`
+	Dash   bool     `json:"dash,omitempty"`
+	Below  bool     `json:"below,omitempty"`
+	Alone  bool     `json:"alone,omitempty"`
+	Min    *float64 `json:"min,omitempty"`
+	Max    *float64 `json:"max,omitempty"`
+	Href   string   `json:"href,omitempty"`
+	Words  []Word   `json:"words,omitempty"`
+	Values []point  `json:"values"`
 }
 
 type thresholdJSON struct {

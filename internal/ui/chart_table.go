@@ -45,10 +45,10 @@ func (c Chart) Rows() []ChartRow {
 }
 
 // Cell is the text of one value of the table.
-func (c Chart) Cell(s Series, i int) string { return c.text(s, s.at(i)) }
+func (c Chart) Cell(s Series, i int) string { return c.Text(s, s.at(i)) }
 
 // Last is the newest value of a series with its unit.
-func (c Chart) Last(s Series) string { return c.text(s, reduceTo("last", s.Values)) }
+func (c Chart) Last(s Series) string { return c.Text(s, reduceTo("last", s.Values)) }
 
 // Sum is one row of the table where series are rows.
 type Sum struct{ Label, Last, Min, Max, Mean string }
@@ -57,13 +57,11 @@ type Sum struct{ Label, Last, Min, Max, Mean string }
 func (c Chart) Sums() []Sum {
 	sums := make([]Sum, len(c.Series))
 	for i, s := range c.Series {
-		of := func(r Reduce) string { return c.text(s, reduceTo(r, s.Values)) }
+		of := func(r Reduce) string { return c.Text(s, reduceTo(r, s.Values)) }
 		sums[i] = Sum{s.Label, of(ReduceLast), of(ReduceMin), of(ReduceMax), of(ReduceMean)}
 	}
 	return sums
 }
-
-func (c Chart) text(s Series, v float64) string { return Value(v, cmp.Or(s.Unit, c.Unit)) }
 
 // Reduce makes one figure of a series.
 type Reduce string
@@ -118,56 +116,131 @@ type Reading struct {
 
 // Readings are the figures of a stat or gauge.
 func (c Chart) Readings() []Reading {
-	lo, hi := c.bounds()
 	out := make([]Reading, len(c.Series))
 	for i, s := range c.Series {
 		v := reduceTo(c.Reduce, s.Values)
-		unit := cmp.Or(s.Unit, c.Unit)
-		r := Reading{Label: s.Label, Value: Value(v, unit), Tone: s.Tone, Href: s.Href, Share: "0%"}
-		if !knownUnit(unit) {
-			r.Unit = unit
-		}
-		for _, t := range c.Thresholds {
-			if v >= t.Value {
-				r.Tone, r.Note = t.Tone, t.Label
-			}
-		}
-		if hi > lo && !math.IsNaN(v) {
+		r := c.reading(s, v)
+		if lo, hi := c.bounds(s); hi > lo && !math.IsNaN(v) {
 			r.Share = fmt.Sprintf("%.1f%%", clamp(100*(v-lo)/(hi-lo), 0, 100))
 		}
 		if known := len(s.Values); known > 1 {
-			r.Spark = Spark(s.Values, fmt.Sprintf("%s over time, from %s to %s", s.Label, c.text(s, reduceTo(ReduceMin, s.Values)), c.text(s, reduceTo(ReduceMax, s.Values))))
+			r.Spark = Spark(s.Values, fmt.Sprintf("%s over time, from %s to %s", s.Label, c.Text(s, reduceTo(ReduceMin, s.Values)), c.Text(s, reduceTo(ReduceMax, s.Values))))
 		}
 		out[i] = r
 	}
 	return out
 }
 
-// bounds are the ends of a gauge.
-func (c Chart) bounds() (lo, hi float64) {
-	switch c.Unit {
+// reading is one value with what its words and thresholds say of it.
+func (c Chart) reading(s Series, v float64) Reading {
+	r := Reading{Label: s.Label, Value: c.Text(s, v), Tone: s.Tone, Href: s.Href, Share: "0%"}
+	word, ok := c.wordFor(s, v)
+	if unit := c.unitOf(s); !knownUnit(unit) && word.Text == "" {
+		r.Unit = unit
+	}
+	thresholds := s.Thresholds
+	if len(thresholds) == 0 {
+		thresholds = c.Thresholds
+	}
+	for _, t := range thresholds {
+		if v >= t.Value {
+			r.Tone, r.Note = t.Tone, t.Label
+		}
+	}
+	if ok && word.Tone != "" {
+		r.Tone = word.Tone
+	}
+	return r
+}
+
+// bounds are the ends of a gauge of a series: its own, those of its unit, the
+// chart's, or as far as the greatest of the same unit goes.
+func (c Chart) bounds(one Series) (lo, hi float64) {
+	unit := c.unitOf(one)
+	switch unit {
 	case "ratio":
 		hi = 1
 	case "percent", "%":
 		hi = 100
 	default:
 		for _, s := range c.Series {
-			if v := reduceTo(c.Reduce, s.Values); !math.IsNaN(v) && !math.IsInf(v, 0) {
+			if v := reduceTo(c.Reduce, s.Values); c.unitOf(s) == unit && !math.IsNaN(v) && !math.IsInf(v, 0) {
 				hi = max(hi, v)
 			}
 		}
 	}
-	if c.Min != nil {
-		lo = *c.Min
+	ends := func(low, high *float64) {
+		if low != nil {
+			lo = *low
+		}
+		if high != nil {
+			hi = *high
+		}
 	}
-	if c.Max != nil {
-		hi = *c.Max
+	if unit == c.Unit {
+		ends(c.Min, c.Max)
 	}
+	ends(one.Min, one.Max)
 	return lo, hi
 }
 
-// Columns are the names of all labels, for a table of series.
-func (c Chart) Columns() []string {
+// Grid is a table of series: a row for each (or for those that belong
+// together), a column for each label, and one for each kind of value.
+type Grid struct {
+	Labels []string // the names; empty: series have names of their own
+	Heads  []string // of the values
+	Rows   []GridRow
+}
+
+// GridRow is a row of such a table.
+type GridRow struct {
+	Label  string
+	Href   string
+	Labels []string  // the values, in the order of the names
+	Cells  []Reading // in the order of the heads
+}
+
+// Grid is the chart as such a table.
+func (c Chart) Grid() Grid {
+	g := Grid{Labels: c.labelNames()}
+	column, row := map[string]int{}, map[string]int{}
+	for _, s := range c.Series {
+		head := cmp.Or(s.Column, "Value")
+		if _, known := column[head]; !known {
+			column[head] = len(g.Heads)
+			g.Heads = append(g.Heads, head)
+		}
+	}
+	for _, s := range c.Series {
+		i, known := row[s.Row]
+		if !known || s.Row == "" {
+			i = len(g.Rows)
+			row[s.Row] = i
+			g.Rows = append(g.Rows, c.gridRow(s, g))
+		}
+		g.Rows[i].Cells[column[cmp.Or(s.Column, "Value")]] = c.reading(s, reduceTo(c.Reduce, s.Values))
+	}
+	return g
+}
+
+// gridRow is a row without its values.
+func (c Chart) gridRow(s Series, g Grid) GridRow {
+	r := GridRow{Label: s.Label, Href: s.Href, Labels: make([]string, len(g.Labels)), Cells: make([]Reading, len(g.Heads))}
+	for i, name := range g.Labels {
+		for _, l := range s.Labels {
+			if l.Name == name {
+				r.Labels[i] = l.Value
+			}
+		}
+	}
+	for i := range r.Cells {
+		r.Cells[i].Value = c.Text(s, math.NaN())
+	}
+	return r
+}
+
+// labelNames are the names of all labels.
+func (c Chart) labelNames() []string {
 	var names []string
 	for _, s := range c.Series {
 		for _, l := range s.Labels {
@@ -178,14 +251,4 @@ func (c Chart) Columns() []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// Label is the value of a label of a series, for such a table.
-func (s Series) LabelValue(name string) string {
-	for _, l := range s.Labels {
-		if l.Name == name {
-			return l.Value
-		}
-	}
-	return ""
 }

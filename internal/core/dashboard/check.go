@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
+
+	"github.com/kept-dev/kept/internal/ui"
 )
 
 // The limits of a dashboard.
@@ -27,6 +29,8 @@ const (
 	maxVariables = 50
 	maxOptions   = 500
 	maxMarks     = 20 // thresholds of a panel; queries for moments
+	maxOverrides = 100
+	maxMappings  = 100
 
 	columns       = 24
 	defaultWidth  = 12
@@ -37,7 +41,10 @@ var (
 	kinds     = []string{KindTimeSeries, KindStat, KindBar, KindHeatMap, KindTable, KindText}
 	varKinds  = []string{VarQuery, VarList, VarText, VarInterval, VarConstant}
 	toneNames = []string{"good", "warn", "bad", "active", "neutral"}
+	draws     = []string{"", "lines", "area", "bars", "points"}
 	reducers  = []string{"", "last", "mean", "min", "max", "sum"}
+
+	colorNames = append([]string{""}, ui.ColorNames()...)
 
 	panelID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,60}$`)
 	varName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,59}$`)
@@ -222,7 +229,7 @@ func (c *checker) panel(path string, p Panel) {
 	c.link(path+".link", p.Link)
 	c.targets(path, p)
 	c.numbers(path, p)
-	c.oneOf(path+".draw", p.Draw, []string{"", "lines", "bars"})
+	c.oneOf(path+".draw", p.Draw, draws)
 	c.oneOf(path+".reduce", p.Reduce, reducers)
 	c.length(path+".text", p.Text, maxText)
 	c.oneOf(path+".format", p.Format, []string{"", "markdown", "plain"})
@@ -265,23 +272,56 @@ func (c *checker) targets(path string, p Panel) {
 		if !strings.Contains(t.Step, "$") {
 			c.period(at+".step", t.Step, time.Second, maxRange)
 		}
+		c.look(at, t.Look)
 	}
 }
 
 func (c *checker) numbers(path string, p Panel) {
-	c.length(path+".unit", p.Unit, 40)
-	if p.Decimals != nil && (*p.Decimals < 0 || *p.Decimals > 10) {
+	c.scale(path, p.Unit, p.Decimals, p.Min, p.Max)
+	c.thresholds(path+".thresholds", p.Thresholds)
+	c.mappings(path+".mappings", p.Mappings)
+	if len(p.Overrides) > maxOverrides {
+		c.bad(path+".overrides", "%d at most", maxOverrides)
+	}
+	for i, o := range p.Overrides {
+		at := fmt.Sprintf("%s.overrides[%d]", path, i)
+		c.length(at+".name", o.Name, maxTitle)
+		c.pattern(at+".match", o.Match)
+		if (o.Name == "") == (o.Match == "") {
+			c.bad(at+".name", "say which series: by name or by match")
+		}
+		c.look(at, o.Look)
+	}
+}
+
+// look checks what is said of single series.
+func (c *checker) look(path string, l Look) {
+	c.scale(path, l.Unit, l.Decimals, l.Min, l.Max)
+	c.oneOf(path+".axis", l.Axis, []string{"", "left", "right"})
+	c.length(path+".label", l.Label, maxTitle)
+	c.oneOf(path+".color", l.Color, colorNames)
+	c.oneOf(path+".draw", l.Draw, draws)
+	c.thresholds(path+".thresholds", l.Thresholds)
+	c.mappings(path+".mappings", l.Mappings)
+}
+
+func (c *checker) scale(path string, unit string, decimals *int, lo, hi *float64) {
+	c.length(path+".unit", unit, 40)
+	if decimals != nil && (*decimals < 0 || *decimals > 10) {
 		c.bad(path+".decimals", "it must be from 0 to 10")
 	}
-	if p.Min != nil && p.Max != nil && *p.Min >= *p.Max {
+	if lo != nil && hi != nil && *lo >= *hi {
 		c.bad(path+".max", "it must be above min")
 	}
-	if len(p.Thresholds) > maxMarks {
-		c.bad(path+".thresholds", "%d at most", maxMarks)
+}
+
+func (c *checker) thresholds(path string, list []Threshold) {
+	if len(list) > maxMarks {
+		c.bad(path, "%d at most", maxMarks)
 	}
 	last := math.Inf(-1)
-	for i, t := range p.Thresholds {
-		at := fmt.Sprintf("%s.thresholds[%d]", path, i)
+	for i, t := range list {
+		at := fmt.Sprintf("%s[%d]", path, i)
 		c.oneOf(at+".tone", t.Tone, toneNames)
 		if t.At == nil {
 			if i > 0 {
@@ -293,6 +333,35 @@ func (c *checker) numbers(path string, p Panel) {
 			c.bad(at+".at", "thresholds must rise")
 		}
 		last = *t.At
+	}
+}
+
+func (c *checker) mappings(path string, list []Mapping) {
+	if len(list) > maxMappings {
+		c.bad(path, "%d at most", maxMappings)
+	}
+	for i, m := range list {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		ways := 0
+		for _, is := range []bool{m.Value != nil, m.From != nil || m.To != nil, m.Match != "", m.None} {
+			if is {
+				ways++
+			}
+		}
+		if ways != 1 {
+			c.bad(at, "say which values: by value, by from and to, by match, or by none")
+		}
+		if m.From != nil && m.To != nil && *m.From > *m.To {
+			c.bad(at+".to", "it must not be below from")
+		}
+		c.pattern(at+".match", m.Match)
+		c.length(at+".text", m.Text, maxTitle)
+		if m.Tone != "" {
+			c.oneOf(at+".tone", m.Tone, toneNames)
+		}
+		if m.Text == "" && m.Tone == "" {
+			c.bad(at+".text", "say what stands in its place")
+		}
 	}
 }
 

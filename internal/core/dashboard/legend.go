@@ -18,9 +18,7 @@ func legends(format string, e env, sets []labels.Labels, fallback string) []stri
 	differ := differing(sets)
 	for i, ls := range sets {
 		if format != "" {
-			out[i] = legendLabel.ReplaceAllStringFunc(format, func(ref string) string {
-				return ls.Get(legendLabel.FindStringSubmatch(ref)[1])
-			})
+			out[i] = legendText(format, ls)
 		} else {
 			out[i] = ownName(ls, differ)
 		}
@@ -30,6 +28,13 @@ func legends(format string, e env, sets []labels.Labels, fallback string) []stri
 		out[i] = clip(out[i], maxTitle)
 	}
 	return out
+}
+
+// legendText puts labels into a legend.
+func legendText(format string, ls labels.Labels) string {
+	return legendLabel.ReplaceAllStringFunc(format, func(ref string) string {
+		return ls.Get(legendLabel.FindStringSubmatch(ref)[1])
+	})
 }
 
 // differing are the labels whose values are not the same in all series.

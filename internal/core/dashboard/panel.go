@@ -88,7 +88,7 @@ func (m *Module) draw(ctx context.Context, sc scope, e env, p Panel, points int)
 		return pic
 	}
 	pic.Step = p.step(e, sc.span, points)
-	pic.Chart = p.chart(pic.Title, sc.span)
+	pic.Chart, pic.env = p.chart(pic.Title, sc.span), e
 	lines, warnings, err := m.ask(ctx, sc, e, &pic)
 	if err != nil {
 		pic.Failed = true
@@ -107,7 +107,7 @@ func (m *Module) draw(ctx context.Context, sc scope, e env, p Panel, points int)
 // chart is the panel without its numbers.
 func (p Panel) chart(title string, span ui.TimeRange) *ui.Chart {
 	c := &ui.Chart{
-		ID: "c-" + p.ID, Title: cmp.Or(title, "Panel"), Unit: p.Unit, Stack: p.Stack, Bars: p.Draw == "bars", Min: p.Min, Max: p.Max,
+		ID: "c-" + p.ID, Title: cmp.Or(title, "Panel"), Unit: p.Unit, Stack: p.Stack, Kind: drawKind(p.Draw), Log: p.Log, Min: p.Min, Max: p.Max,
 		From: span.From, To: span.To, Height: max(80, 30*p.height()-70), Zoom: true, Reduce: ui.Reduce(cmp.Or(p.Reduce, "last")),
 	}
 	switch p.Kind {
@@ -120,14 +120,10 @@ func (p Panel) chart(title string, span ui.TimeRange) *ui.Chart {
 	case KindTable:
 		c.View = ui.ViewTable
 	}
-	for _, t := range p.Thresholds {
-		value := math.Inf(-1)
-		if t.At != nil {
-			value = *t.At
-		} else if p.Kind == KindTimeSeries {
-			continue // a line at the bottom says nothing
-		}
-		c.Thresholds = append(c.Thresholds, ui.Threshold{Value: value, Tone: ui.Tone(t.Tone)})
+	c.Words = wordsOf(p.Mappings)
+	c.Thresholds = thresholdsOf(p.Thresholds, p.Kind != KindTimeSeries || p.Bands)
+	for i := range c.Thresholds {
+		c.Thresholds[i].Band = p.Bands
 	}
 	return c
 }
@@ -137,6 +133,8 @@ type line struct {
 	label  string
 	labels labels.Labels
 	points []promql.FPoint
+	look   Look
+	target int // place of the query
 }
 
 // ask evaluates the targets.
@@ -157,7 +155,11 @@ func (m *Module) ask(ctx context.Context, sc scope, e env, pic *picture) (lines 
 			}
 			return nil, nil, err
 		}
-		lines = append(lines, named(t, at, res, cmp.Or(pic.Title, t.Expr))...)
+		found := named(t, at, res, cmp.Or(pic.Title, t.Expr))
+		for n := range found {
+			found[n].look, found[n].target = t.Look, i
+		}
+		lines = append(lines, found...)
 		for _, w := range res.Warnings.AsErrors() {
 			if text := w.Error(); len(warnings) < 5 && !slices.Contains(warnings, text) {
 				warnings = append(warnings, text)
@@ -228,28 +230,26 @@ func (pic *picture) fill(lines []line, span ui.TimeRange) {
 	if pic.Panel.Kind == KindHeatMap {
 		lines = buckets(lines)
 	}
+	lines = pic.dress(lines)
 	pic.nameOne(lines)
-	index, named := pic.moments(span), severalNames(lines)
+	index := pic.moments(span)
 	for _, l := range lines {
-		s := ui.Series{Label: l.label, Values: make([]float64, len(c.At))}
+		s := pic.Panel.series(l)
+		s.Values = make([]float64, len(c.At))
 		for i := range s.Values {
 			s.Values[i] = math.NaN()
 		}
 		for _, p := range l.points {
 			if i, ok := index(p.T); ok {
-				s.Values[i] = pic.Panel.round(p.F)
+				s.Values[i] = pic.Panel.value(l, p.F)
 			}
-		}
-		if pic.Panel.Kind == KindTable {
-			l.labels.Range(func(l labels.Label) {
-				if named || l.Name != model.MetricNameLabel {
-					s.Labels = append(s.Labels, ui.Param{Name: l.Name, Value: l.Value})
-				}
-			})
 		}
 		c.Series = append(c.Series, s)
 	}
-	pic.judge()
+	if pic.Panel.Kind == KindTable {
+		pic.cells(lines)
+	}
+	pic.judge(lines)
 }
 
 // nowNames are what the only figure of a panel is called: the title says already what it is of.
@@ -267,7 +267,7 @@ func (pic *picture) nameOne(lines []line) {
 			legend = t.Legend
 		}
 	}
-	if legend == "" || lines[0].label == pic.Title {
+	if lines[0].look.Label == "" && (legend == "" || lines[0].label == pic.Title) {
 		lines[0].label = nowNames[p.Reduce]
 	}
 }
@@ -299,40 +299,20 @@ func (pic *picture) moments(span ui.TimeRange) func(ms int64) (int, bool) {
 	}
 }
 
-// round leaves at most as many decimals as the panel wants, where the unit is written as it is.
-func (p Panel) round(v float64) float64 {
-	if p.Decimals == nil {
-		return v
-	}
-	n := *p.Decimals
-	switch p.Unit {
-	case "ratio":
-		n += 2
-	case "", "short", "percent", "%", "°C", "V", "/s", "/min":
-	default:
-		return v
-	}
-	scale := math.Pow(10, float64(n))
-	if r := math.Round(v*scale) / scale; !math.IsInf(r, 0) && !math.IsNaN(r) {
-		return r
-	}
-	return v
-}
-
-// judge notes which series are beyond a threshold now.
-func (pic *picture) judge() {
+// judge notes which series are beyond a threshold now, or have a value with a bad name.
+func (pic *picture) judge(lines []line) {
 	p := pic.Panel
-	if p.Kind == KindHeatMap || len(p.Thresholds) == 0 {
+	if !p.judges() {
 		return
 	}
-	for _, s := range pic.Chart.Series {
+	for i, s := range pic.Chart.Series {
 		v, ok := lastOf(s.Values)
 		if !ok {
 			continue
 		}
-		tone := p.tone(v)
+		tone := p.tone(lines[i].look, v)
 		if tone == ui.ToneBad || tone == ui.ToneWarn {
-			pic.Wrong = append(pic.Wrong, wrong{Label: s.Label, Value: ui.Value(v, p.Unit), Tone: tone})
+			pic.Wrong = append(pic.Wrong, wrong{Label: s.Label, Value: pic.Chart.Text(s, v), Tone: tone})
 		}
 	}
 	slices.SortStableFunc(pic.Wrong, func(a, b wrong) int { return cmp.Compare(badness(b.Tone), badness(a.Tone)) })
@@ -346,16 +326,6 @@ func badness(t ui.Tone) int {
 		return 1
 	}
 	return 0
-}
-
-// tone is that of the last threshold that is not above the value.
-func (p Panel) tone(v float64) (tone ui.Tone) {
-	for _, t := range p.Thresholds {
-		if t.At == nil || v >= *t.At {
-			tone = ui.Tone(t.Tone)
-		}
-	}
-	return tone
 }
 
 // lastOf is the newest number, if it is fresh: one of the last tenth of the axis.

@@ -351,7 +351,7 @@ func (v *viewView) finish(marks []ui.Mark) {
 			if p.Chart != nil && (p.Panel.Kind == KindTimeSeries || p.Panel.Kind == KindHeatMap) {
 				p.Chart.Marks = marks
 			}
-			v.Judged = v.Judged || len(p.Panel.Thresholds) > 0 && p.Panel.Kind != KindHeatMap
+			v.Judged = v.Judged || p.Panel.judges()
 			for _, w := range p.Wrong {
 				v.Wrong = append(v.Wrong, wrongView{w, p.Title, "#" + p.ElementID()})
 			}

@@ -1,8 +1,8 @@
 // The legend of a chart: names with values, or a table of what the values come
 // to. A name is a button: it leaves its line alone, with Control it takes its
 // line away, and pointing at it brings its line out.
-import { measured, sums, unitOf, type Data, type Sums } from "./chart-model";
-import { format } from "./chart-units";
+import { measured, sums, type Data, type Sums } from "./chart-model";
+import { textOf } from "./chart-units";
 import { exact } from "./time";
 
 export interface Legend {
@@ -12,18 +12,21 @@ export interface Legend {
 }
 export interface Choices {
   colors: string[];
+  right: boolean[]; // which have their axis at the right
   hidden: Set<string>;
   choose(label: string, toggle: boolean): void;
   point(line: number | null): void;
 }
 
-export function swatch(color: string): SVGElement {
+export function swatch(color: string, dash?: boolean): SVGElement {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 12 8");
   svg.setAttribute("class", "swatch");
-  const mark = document.createElementNS(svg.namespaceURI, "rect") as SVGElement;
-  for (const [k, v] of Object.entries({ x: 0, y: 2, width: 12, height: 4, rx: 1.5, fill: color })) mark.setAttribute(k, String(v));
-  svg.append(mark);
+  for (const part of dash ? [{ x: 0, width: 5 }, { x: 7, width: 5 }] : [{ x: 0, width: 12 }]) {
+    const mark = document.createElementNS(svg.namespaceURI, "rect") as SVGElement;
+    for (const [k, v] of Object.entries({ ...part, y: 2, height: 4, rx: 1.5, fill: color })) mark.setAttribute(k, String(v));
+    svg.append(mark);
+  }
   return svg;
 }
 
@@ -41,7 +44,8 @@ function key(data: Data, n: number, c: Choices): HTMLButtonElement {
   const name = document.createElement("span");
   name.className = "chart-name";
   name.textContent = line.label;
-  b.append(swatch(c.colors[n]), name);
+  b.append(swatch(c.colors[n], line.dash), name);
+  if (c.right[n]) b.append(Object.assign(document.createElement("span"), { className: "chart-side", textContent: "right" }));
   b.addEventListener("click", (e) => c.choose(line.label, e.ctrlKey || e.metaKey || e.shiftKey));
   b.addEventListener("keydown", (e) => {
     if ((e.key !== "Enter" && e.key !== " ") || !(e.ctrlKey || e.metaKey || e.shiftKey)) return;
@@ -78,7 +82,7 @@ function list(data: Data, c: Choices): Legend {
   const at = (i: number | null) => {
     values.forEach((b, n) => {
       const line = data.lines[n];
-      const text = format(i == null ? newest[n] : measured(line.values[i]), unitOf(data, line));
+      const text = textOf(data, line, i == null ? newest[n] : measured(line.values[i]));
       if (b.textContent !== text) b.textContent = text;
     });
     when.textContent = i == null || data.at[i] == null ? "" : moment(data.at[i]);
@@ -148,7 +152,7 @@ function table(data: Data, c: Choices): Legend {
     for (const row of rows) {
       const line = data.lines[row.n];
       row.sums = sums(line);
-      columns.forEach(([by], i) => (row.tr.cells[i + 1].textContent = format(row.sums[by], unitOf(data, line))));
+      columns.forEach(([by], i) => (row.tr.cells[i + 1].textContent = textOf(data, line, row.sums[by])));
     }
     press(root, data, c.hidden);
     if (order) sort();

@@ -1,8 +1,8 @@
 // The box beside the cursor: the time, what is marked there, and all values,
 // the greatest first.
-import { measured, unitOf, type Data } from "./chart-model";
+import { measured, type Data } from "./chart-model";
 import { moment, swatch } from "./chart-legend";
-import { format } from "./chart-units";
+import { textOf } from "./chart-units";
 
 const most = 14; // rows
 
@@ -20,7 +20,7 @@ export function rowsAt(data: Data, colors: string[], hidden: Set<string>, i: num
   data.lines.forEach((line, n) => {
     const value = measured(line.values[i]);
     if (value == null || hidden.has(line.label)) return;
-    rows.push({ label: line.label, text: format(value, unitOf(data, line)), value, color: colors[n], near: n === near });
+    rows.push({ label: line.label, text: textOf(data, line, value), value, color: colors[n], near: n === near });
   });
   return rows.sort((a, b) => b.value - a.value);
 }

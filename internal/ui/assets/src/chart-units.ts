@@ -1,4 +1,5 @@
 // Numbers in the units of ui.Value, written the way the server does.
+import { unitOf, wordFor, type Data, type Line } from "./chart-model";
 import { duration } from "./duration";
 
 const iec = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
@@ -30,6 +31,11 @@ export function format(n: number | null | undefined, unit: string): string {
   if (n === Infinity) return "+Inf";
   if (n === -Infinity) return "−Inf";
   return (units[unit] ?? number)(n);
+}
+
+// textOf is a value of a line as people read it.
+export function textOf(data: Data, line: Line, n: number | null): string {
+  return wordFor(data, line, n) ?? format(n, unitOf(data, line));
 }
 
 // axisText is format, shorter: an axis has little room.

@@ -3,7 +3,7 @@ import uPlot from "../../thirdparty/uplot/uPlot.esm.js";
 import { cells, greatest, scale as heatScale, stepOf } from "./chart-heat";
 import { legendOf, moment, type Legend } from "./chart-legend";
 import { endless, Flags, marks, thresholds, type Paint } from "./chart-marks";
-import { colors, kindOf, known, nothing, same, unitOf, type Data, type Line } from "./chart-model";
+import { axesOf, axisAt, colors, kindOf, known, same, nothing, unitOf, wordFor, type Axis, type Data, type Line } from "./chart-model";
 import { markedAt, rowsAt, Tip } from "./chart-tip";
 import { axisText, format, steps } from "./chart-units";
 import { day, minute, second } from "./time";
@@ -27,6 +27,7 @@ export class Drawing {
   #colors: string[] = []; // what they are in the current scheme
   #paints = new Map<string, string>();
   #zoomed: [number, number] | null = null; // without a page to open
+  #axes: Axis[] = [];
   #near: number | null = null; // the line next to the pointer
   #cursor: number | null = null; // the moment chosen with the keyboard
   #start: number | null = null; // where a selection by keyboard began
@@ -76,6 +77,7 @@ export class Drawing {
     this.#paints.clear();
     this.#tip.hide();
     this.#names = colors(this.#data.lines);
+    this.#axes = this.#heat ? [{ unit: "", right: false }] : axesOf(this.#data);
     this.#canvas.style.minHeight = `${this.#height}px`;
     this.#canvas.replaceChildren();
     const text = this.#data.error || (this.#empty() ? this.#data.empty || "No data in this time." : "");
@@ -118,6 +120,7 @@ export class Drawing {
     }
     this.#legend = legendOf(this.#data, {
       colors: this.#colors,
+      right: this.#axes.length > 1 ? this.#data.lines.map((l) => this.#axes[axisAt(this.#data, this.#axes, l)].right) : [],
       hidden: this.#hidden,
       choose: (label, toggle) => this.#choose(label, toggle),
       point: (n) => this.#point(n),
@@ -183,20 +186,31 @@ export class Drawing {
       const low = this.#data.log ? 0 : -Infinity;
       return [at, ...lines.map((l) => l.values.map((v) => (shown(l) && typeof v === "number" && v > low ? v : null)))] as uPlot.AlignedData;
     }
-    const sum = at.map(() => 0);
-    const rows = lines.map((l) => l.values.map((v, i) => (shown(l) && known(v) != null ? (sum[i] += known(v)!) : this.#upside && shown(l) ? sum[i] : null)));
+    const sums: number[][] = [];
+    const rows = lines.map((l) => {
+      const group = this.#group(l);
+      if (group == null) return l.values.map((v) => (shown(l) ? known(v) : null));
+      const sum = (sums[group] ??= at.map(() => 0));
+      return l.values.map((v, i) => (shown(l) && known(v) != null ? (sum[i] += known(v)!) : this.#upside && shown(l) ? sum[i] : null));
+    });
     return [at, ...(this.#upside ? rows.reverse() : rows)] as uPlot.AlignedData;
+  }
+
+  // group is the stack that a line is part of: one for each axis, upwards and
+  // downwards; null for a line that stands alone.
+  #group(l: Line): number | null {
+    return this.#data.stack && !l.alone ? axisAt(this.#data, this.#axes, l) * 2 + (l.below ? 1 : 0) : null;
   }
 
   #options(): uPlot.Options {
     const data = this.#data;
-    const units = this.#heat ? [""] : [...new Set(data.lines.map((l) => unitOf(data, l)))];
+    const axes = this.#axes;
     const paint: Paint = (name, alpha) => this.#paint(name, alpha);
     const family = getComputedStyle(this.#host).fontFamily;
     return {
       width: this.#canvas.clientWidth || 300,
       height: this.#height,
-      padding: [8, units.length > 1 ? 4 : 26, 0, 0],
+      padding: [8, axes.some((a) => a.right) ? 4 : 26, 0, axes.every((a) => a.right) ? 26 : 0],
       legend: { show: false },
       focus: { alpha: 0.25 },
       cursor: {
@@ -209,10 +223,10 @@ export class Drawing {
       },
       scales: {
         x: { time: true, range: () => this.#span() },
-        ...Object.fromEntries(units.map((unit, i) => [scaleOf(i), this.#scale(unit, i)])),
+        ...Object.fromEntries(axes.map((axis, i) => [scaleOf(i), this.#scale(axis, i)])),
       },
-      axes: [this.#timeAxis(family), ...units.map((unit, i) => this.#valueAxis(unit, i, family))],
-      series: [{}, ...this.#series(units)],
+      axes: [this.#timeAxis(family), ...axes.map((axis, i) => this.#valueAxis(axis, i, family))],
+      series: [{}, ...this.#series()],
       bands: this.#bands(),
       hooks: {
         setCursor: [(u) => this.#moved(u)],
@@ -235,9 +249,9 @@ export class Drawing {
     return { stroke: this.#paint("--muted"), grid: { show: false }, ticks: { show: false }, font: `12px ${family}`, size: 28, gap: 8, space: 76, values: moments };
   }
 
-  #valueAxis(unit: string, i: number, family: string): uPlot.Axis {
+  #valueAxis({ unit, right }: Axis, i: number, family: string): uPlot.Axis {
     const base = {
-      scale: scaleOf(i), side: i === 0 ? 3 : 1, stroke: this.#paint("--muted"), ticks: { show: false }, font: `12px ${family}`, size: gutter, gap: 8, space: 32,
+      scale: scaleOf(i), side: right ? 1 : 3, stroke: this.#paint("--muted"), ticks: { show: false }, font: `12px ${family}`, size: gutter, gap: 8, space: 32,
       grid: { show: i === 0 && !this.#heat, stroke: this.#paint("--line-soft"), width: 1 },
     } as uPlot.Axis;
     if (this.#heat) {
@@ -245,27 +259,36 @@ export class Drawing {
       const every = Math.ceil((rows.length * 18) / this.#height);
       return { ...base, splits: () => rows.map((_, n) => n + 0.5).filter((_, n) => n % every === 0), values: (_u, v) => v.map((n) => rows[Math.floor(n)]?.label ?? "") };
     }
-    const counts = this.#data.lines.every((l) => unitOf(this.#data, l) !== unit || l.values.every((v) => typeof v !== "number" || Number.isInteger(v)));
-    return { ...base, incrs: this.#data.log ? undefined : steps(unit, counts), values: (_u, v) => v.map((n) => (n == null ? "" : axisText(n, unit))) };
+    const lines = this.#on(i);
+    const counts = lines.every((l) => l.values.every((v) => typeof v !== "number" || Number.isInteger(v)));
+    return { ...base, incrs: this.#data.log ? undefined : steps(unit, counts), values: (_u, v) => v.map((n) => (n == null ? "" : (wordFor(this.#data, lines[0], n) ?? axisText(n, unit)))) };
   }
 
-  #scale(unit: string, i: number): uPlot.Scale {
+  // on are the lines of an axis.
+  #on(i: number): Line[] {
+    return this.#data.lines.filter((l) => axisAt(this.#data, this.#axes, l) === i);
+  }
+
+  #scale({ unit }: Axis, i: number): uPlot.Scale {
     if (this.#heat) return { range: () => [0, this.#data.lines.length] };
     if (this.#data.log) return { distr: 3 };
-    const flat = this.#data.stack || this.#data.lines.some((l) => unitOf(this.#data, l) === unit && ["bars", "area"].includes(kindOf(this.#data, l)));
-    const { min, max } = i === 0 ? this.#data : nothing; // the ends are those of the chart's own unit
+    const lines = this.#on(i);
+    const flat = this.#data.stack || lines.some((l) => ["bars", "area"].includes(kindOf(this.#data, l)));
+    const own = unit === (this.#data.unit ?? "") && i === 0 ? this.#data : nothing; // the ends are those of the chart's own unit
+    const min = lines.find((l) => l.min != null)?.min ?? own.min;
+    const max = lines.find((l) => l.max != null)?.max ?? own.max;
     return { range: (_u, lo, hi) => reach(lo, hi, flat, min, max) };
   }
 
-  #series(units: string[]): uPlot.Series[] {
+  #series(): uPlot.Series[] {
     if (this.#heat) return [{ scale: "y", paths: () => null, points: { show: false } }];
     const list = this.#data.lines.map((l, n): uPlot.Series => {
       const kind = kindOf(this.#data, l);
       const color = this.#colors[n];
-      const fill = kind === "bars" ? color : kind === "area" || this.#data.stack || (this.#data.lines.length === 1 && kind === "line") ? this.#paint(this.#names[n], this.#data.stack ? 0.35 : 0.12) : undefined;
+      const fill = kind === "bars" ? color : kind === "area" || this.#group(l) != null || (this.#data.lines.length === 1 && kind === "line") ? this.#paint(this.#names[n], this.#group(l) != null ? 0.35 : 0.12) : undefined;
       return {
         label: l.label,
-        scale: scaleOf(units.indexOf(unitOf(this.#data, l))),
+        scale: scaleOf(axisAt(this.#data, this.#axes, l)),
         stroke: color,
         width: kind === "bars" || kind === "points" ? 0 : 1.5,
         dash: l.dash ? [6, 4] : undefined,
@@ -281,7 +304,14 @@ export class Drawing {
   // bands fill between a stacked line and the one below it.
   #bands(): uPlot.Band[] | undefined {
     if (!this.#data.stack || this.#upside || this.#heat) return undefined;
-    return this.#data.lines.slice(1).map((_, n) => ({ series: [n + 2, n + 1] as [number, number] }));
+    const under: number[] = [];
+    return this.#data.lines.flatMap((l, n) => {
+      const group = this.#group(l);
+      if (group == null) return [];
+      const last = under[group];
+      under[group] = n + 1;
+      return last == null ? [] : [{ series: [n + 1, last] as [number, number], dir: l.below ? 1 : -1 } as uPlot.Band];
+    });
   }
 
   // span is what the time axis shows: what was asked for, else what there is.
