@@ -23,6 +23,7 @@ import (
 	"github.com/kept-dev/kept/internal/core/query"
 	"github.com/kept-dev/kept/internal/core/scim"
 	"github.com/kept-dev/kept/internal/core/status"
+	"github.com/kept-dev/kept/internal/core/usage"
 	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/platform/queue"
@@ -42,6 +43,7 @@ type core struct {
 	agreement  *agreement.Module
 	privacy    *privacy.Module
 
+	usage     *usage.Module
 	query     *query.Module
 	notify    *notify.Module
 	alert     *alert.Module

@@ -27,7 +27,7 @@ func (a *App) plans() privacy.Planner {
 func (a *App) buildJobs() (*jobs.Module, error) {
 	return jobs.New(jobs.Deps{
 		DB: a.jobs, IndexDB: a.index, Keys: a.keys, Bus: a.bus, UI: a.ui, Clock: a.clock, Logger: a.logger, BaseURL: a.BaseURL,
-		KeyByToken: a.core.access.ByToken, DecodeOnly: a.decodeOnly, Audit: a.auditActor,
+		KeyByToken: a.core.access.ByToken, Used: a.usedJobs, DecodeOnly: a.decodeOnly, Audit: a.auditActor,
 		MaxAge: privacy.ByPlan(a.plans(), func(p privacy.Plan) time.Duration { return p.JobEvents }),
 	})
 }

@@ -21,7 +21,7 @@ var secretPrefixes = []string{"kept_", "keptp_", "kepta_", "keptr_"}
 func (a *App) muxConfig() (httpx.Config, error) {
 	proxies, err := a.cfg.Proxies()
 	cfg := httpx.Config{
-		Limiter: a.limiter, Auth: a.core.access, AccessLog: a.requests, Metrics: a.metrics, Logger: a.logger, Clock: a.clock,
+		Limiter: a.limiter, Auth: a.core.access, AccessLog: countedLog{a}, Metrics: a.metrics, Logger: a.logger, Clock: a.clock,
 		TrustedProxies: proxies, Secure: a.cfg.Secure(), SecretPrefixes: secretPrefixes,
 		ErrorPage: a.errorPage, Audit: a.auditOutcome, Allows: workspace.Allows,
 	}

@@ -34,7 +34,7 @@ func (a *App) openSeries() error {
 	} else {
 		tsdb, err := series.OpenTSDB(series.Config{
 			Dir: filepath.Join(a.cfg.Data, "series"), Logger: a.logger, Clock: a.clock, MaxAge: a.metricsAge(),
-			MaxSeries:  func(context.Context, kernel.WorkspaceID) (int64, error) { return a.cfg.MetricsSeries, nil },
+			MaxSeries:  a.maxSeries,
 			OutOfOrder: 49 * time.Hour, // agents buffer for two days
 		})
 		if err != nil {

@@ -16,6 +16,9 @@ var telemetryNames = []string{"query", "notify", "alert", "dashboard", "status"}
 // series, rules or dashboards of their own are asked for them here.
 func (a *App) buildTelemetry() (err error) {
 	c := &a.core
+	if err := a.buildUsage(); err != nil {
+		return err
+	}
 	out := egress.New(egress.Config{AllowPrivate: a.cfg.AllowPrivate})
 	if c.query, err = query.New(query.Deps{DB: a.control, Store: a.series, Clock: a.clock, Logger: a.logger, ByToken: c.access.ByToken,
 		Limits: query.ByPlan(a.plans())}); err != nil {
@@ -37,14 +40,14 @@ func (a *App) buildTelemetry() (err error) {
 	}); err != nil {
 		return err
 	}
-	a.modules = append(a.modules, mounted{a.seriesModule, a.control}, mounted{c.query, a.control}, mounted{c.notify, a.control}, mounted{c.alert, a.control}, mounted{c.dashboard, a.control})
+	a.modules = append(a.modules, mounted{a.seriesModule, a.control}, mounted{c.usage, a.control}, mounted{c.query, a.control}, mounted{c.notify, a.control}, mounted{c.alert, a.control}, mounted{c.dashboard, a.control})
 	if err := a.buildStatus(); err != nil {
 		return err
 	}
 	if a.appOn("metrics") {
 		if a.metricsApp, err = metrics.New(metrics.Deps{
 			DB: a.control, UI: a.ui, Bus: a.bus, Keys: a.keys, Store: a.series, Query: c.query, Alerts: c.alert, Access: c.access,
-			ByToken: c.access.ByToken, MaxAge: a.metricsAge(), Version: Version(), BaseURL: a.BaseURL, Clock: a.clock, Logger: a.logger, Audit: a.auditActor,
+			ByToken: c.access.ByToken, MaxAge: a.metricsAge(), Rate: a.sampleRate, Used: a.usedMetrics, Version: Version(), BaseURL: a.BaseURL, Clock: a.clock, Logger: a.logger, Audit: a.auditActor,
 		}); err != nil {
 			return err
 		}

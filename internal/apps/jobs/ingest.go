@@ -129,6 +129,9 @@ func (m *Module) accept(r *http.Request, in *ingest) (out jobviz.Response, err e
 			return out, storeError(err)
 		}
 	}
+	if m.d.Used != nil {
+		m.d.Used(actor.WorkspaceID, len(events))
+	}
 	return jobviz.Response{Accepted: len(events), Rejected: rejected, Errors: problems}, nil
 }
 

@@ -31,6 +31,8 @@ type Deps struct {
 	KeyByToken func(ctx context.Context, token string) (httpx.Actor, error)
 	// MaxAge is how long a workspace keeps job events; 0 is for ever.
 	MaxAge func(ctx context.Context, ws kernel.WorkspaceID) (time.Duration, error)
+	// Used is told how many events each request carried: it must be quick. Nil: nobody counts.
+	Used func(ws kernel.WorkspaceID, events int)
 	// BaseURL is where agents and people reach the server.
 	BaseURL func() string
 	// Audit writes a change of settings to the audit log.

@@ -79,6 +79,12 @@ func (m *Module) Hosts(ctx context.Context, ws kernel.WorkspaceID) (out []Host, 
 	return out, rows.Err()
 }
 
+// CountHosts counts a workspace's hosts.
+func (m *Module) CountHosts(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
+	err = m.d.DB.QueryRow(ctx, `SELECT count(*) FROM hosts WHERE workspace_id = $1`, ws).Scan(&n)
+	return n, err
+}
+
 // FindHost finds a host of a workspace; another workspace's is NotFound.
 func (m *Module) FindHost(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) (Host, error) {
 	h, err := scanHost(m.d.DB.QueryRow(ctx, `SELECT `+hostColumns+` FROM hosts WHERE workspace_id = $1 AND id = $2`, ws, id))

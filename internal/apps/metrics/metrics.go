@@ -39,7 +39,9 @@ type Deps struct {
 	// MaxAge is how long a workspace keeps metrics; 0 is for ever.
 	MaxAge func(ctx context.Context, ws kernel.WorkspaceID) (time.Duration, error)
 	// Rate is how many samples a second a workspace may send; 0 is no limit. Nil is no limit.
-	Rate    func(ctx context.Context, ws kernel.WorkspaceID) (float64, error)
+	Rate func(ctx context.Context, ws kernel.WorkspaceID) (float64, error)
+	// Used is told what each request carried. Nil: nobody counts.
+	Used    func(ws kernel.WorkspaceID, c intake.Counts)
 	Version string // of the server, and of the agent that belongs to it
 	BaseURL func() string
 	Clock   kernel.Clock
@@ -73,7 +75,7 @@ func New(d Deps) (*Module, error) {
 	}
 	m := &Module{d: d, seen: newSeen(d.Clock), drops: newDropCache(d.Clock)}
 	var err error
-	m.intake, err = intake.New(intake.Deps{Store: d.Store, ByToken: d.ByToken, Rules: m.dropRules, Rate: d.Rate, Host: m.seen.note, Clock: d.Clock, Logger: d.Logger})
+	m.intake, err = intake.New(intake.Deps{Store: d.Store, ByToken: d.ByToken, Rules: m.dropRules, Rate: d.Rate, Used: d.Used, Host: m.seen.note, Clock: d.Clock, Logger: d.Logger})
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,8 @@ type Config struct {
 	JobsDays      int           `help:"Days that job events are kept; 0 keeps them for ever." default:"0" placeholder:"DAYS"`
 	MetricsDays   int           `help:"Days that metrics are kept; 0 keeps them for ever." default:"365" placeholder:"DAYS"`
 	MetricsSeries int64         `help:"Active series that a workspace may have; 0 is no limit." default:"0" placeholder:"COUNT"`
+	MetricsRate   int64         `help:"Samples a second that a workspace may send, on average over a minute; 0 is no limit." default:"0" placeholder:"COUNT"`
+	MetricsHosts  int64         `help:"Hosts that a workspace may have enrolled; 0 is no limit." default:"10000" placeholder:"COUNT"`
 	SeriesURL     Secret        `name:"series-url" help:"Keep metrics in a Prometheus-compatible cluster in place of the data directory: the address below which it has /api/v1/query and /api/v1/write (or /api/v1/push)." secret:"true" placeholder:"URL"`
 	Dashboards    string        `help:"Directory of dashboards as JSON files, ours or Grafana's; they are shown read-only and read again when they change." placeholder:"DIR"`
 	AllowPrivate  bool          `help:"Let webhooks and channels reach private addresses and this machine."`

@@ -39,6 +39,8 @@ type Deps struct {
 	Rules func(ctx context.Context, ws kernel.WorkspaceID) (*Rules, error)
 	// Rate is how many samples a second a workspace may send; 0 is no limit. Nil is no limit.
 	Rate func(ctx context.Context, ws kernel.WorkspaceID) (float64, error)
+	// Used is told what each request carried: it must be quick. Nil: nobody counts.
+	Used func(ws kernel.WorkspaceID, c Counts)
 	// Host is told of the labels of each node_uname_info that comes: it must be quick.
 	Host   func(ws kernel.WorkspaceID, ls labels.Labels)
 	Clock  kernel.Clock
@@ -61,6 +63,9 @@ func New(d Deps) (*Intake, error) {
 	if d.Rules == nil {
 		d.Rules = func(context.Context, kernel.WorkspaceID) (*Rules, error) { return nil, nil }
 	}
+	if d.Used == nil {
+		d.Used = func(kernel.WorkspaceID, Counts) {}
+	}
 	if d.Host == nil {
 		d.Host = func(kernel.WorkspaceID, labels.Labels) {}
 	}
@@ -75,7 +80,10 @@ func New(d Deps) (*Intake, error) {
 // Metrics counts what came.
 func (in *Intake) Metrics() []prometheus.Collector { return []prometheus.Collector{in.samples} }
 
-func (in *Intake) count(protocol string, c Counts) {
+// count notes what a request carried: for the quota, for the workspace and for the operator.
+func (in *Intake) count(ws kernel.WorkspaceID, protocol string, c Counts) {
+	in.quotas.take(ws, c.Samples+c.Histograms+c.Refused)
+	in.d.Used(ws, c)
 	in.samples.WithLabelValues(protocol, "stored").Add(float64(c.Samples + c.Histograms - c.Dropped))
 	in.samples.WithLabelValues(protocol, "dropped").Add(float64(c.Dropped))
 	in.samples.WithLabelValues(protocol, "refused").Add(float64(c.Refused))

@@ -213,8 +213,7 @@ func (in *Intake) storeOTLP(ctx context.Context, ws kernel.WorkspaceID, req pmet
 	if err := b.end(); err != nil {
 		return nil, err
 	}
-	in.quotas.take(ws, b.Samples+b.Histograms+b.Refused)
-	in.count("otlp", b.Counts)
+	in.count(ws, "otlp", b.Counts)
 	return b, nil
 }
 

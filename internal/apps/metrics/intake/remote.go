@@ -83,8 +83,7 @@ func (in *Intake) storeRemote(r *http.Request, ws kernel.WorkspaceID, version in
 	if err := b.end(); err != nil {
 		return nil, err
 	}
-	in.quotas.take(ws, b.Samples+b.Histograms+b.Refused)
-	in.count("remote_write_"+strconv.Itoa(version), b.Counts)
+	in.count(ws, "remote_write_"+strconv.Itoa(version), b.Counts)
 	return b, nil
 }
 
