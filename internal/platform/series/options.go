@@ -46,6 +46,7 @@ func (t *tenant) options(age time.Duration) *tsdb.Options {
 	o.SeriesLifecycleCallback = limiter{t}
 	o.BlocksToDelete = t.blocksToDelete
 	o.NewCompactorFunc = t.s.newCompactor
+	o.BlockQuerierFunc = queryBlock
 	return o
 }
 
