@@ -1,12 +1,9 @@
 package identity
 
 import (
-	"context"
 	"time"
 
 	"github.com/kept-dev/kept/internal/core/privacy"
-	"github.com/kept-dev/kept/internal/kernel"
-	"github.com/kept-dev/kept/internal/platform/db"
 )
 
 // Collections is the module's part of the data map. All of it is about people, not about workspaces, so a workspace's
@@ -17,18 +14,16 @@ func (m *Module) Collections() []privacy.Collection {
 }
 
 const (
-	controlDB  = "control database"
-	ofPerson   = "it belongs to a person, not to a workspace"
 	tokenAge   = 48 * time.Hour // the longest link lives 24 hours
 	attemptAge = 48 * time.Hour
 	deviceAge  = 365 * 24 * time.Hour
 )
 
 func (m *Module) accountsCollection() privacy.Collection {
-	return privacy.Collection{
+	return privacy.Table{DB: m.db, At: "created_at"}.Declare(privacy.Collection{
 		Name: "accounts", Module: "identity", Title: "Accounts", Subjects: "account holders",
 		Purpose: "to let people sign in and be reached about their account", LegalBasis: "contract",
-		Retention: "as long as the account; there is none before its address is verified", Where: controlDB,
+		Retention: "as long as the account; there is none before its address is verified", Where: privacy.ControlDB,
 		Processor: "the mail server that the operator configured", Promises: []string{"COL-1", "SEC-1", "RET-6", "RGT-2"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which account"},
@@ -44,12 +39,12 @@ func (m *Module) accountsCollection() privacy.Collection {
 			{Name: "created_at", Category: privacy.Technical, Note: "when the account was made"},
 			{Name: "updated_at", Category: privacy.Technical, Note: "when it was changed last"},
 		},
-		Oldest: m.oldest("accounts", "created_at"), Count: m.countRows("accounts"), NoExport: ofPerson, NoErase: ofPerson,
-	}
+		NoExport: privacy.OfPerson, NoErase: privacy.OfPerson,
+	})
 }
 
 func (m *Module) loginsCollection() privacy.Collection {
-	c := m.timed("logins", "created_at", LoginLifetime, `last_seen_at <= $2`, LoginIdle)
+	c := m.timed("logins", "created_at", LoginLifetime, `last_seen_at <= $3`, LoginIdle)
 	c.Title, c.Subjects = "Logins", "account holders"
 	c.Purpose, c.LegalBasis = "to keep people signed in, and to show them where they are", "contract"
 	c.Retention = "until signing out, 14 days without use, 90 days at most"
@@ -73,7 +68,7 @@ func (m *Module) loginsCollection() privacy.Collection {
 }
 
 func (m *Module) tokensCollection() privacy.Collection {
-	c := m.timed("identity_tokens", "created_at", tokenAge, `expires_at <= $2`, 0)
+	c := m.timed("identity_tokens", "created_at", tokenAge, `expires_at <= $3`, 0)
 	c.Title, c.Subjects = "Mailed links", "account holders and people who sign up"
 	c.Purpose, c.LegalBasis = "to prove an address: sign-up, password reset, change of address, one-time sign-in", "contract"
 	c.Retention = "until used, 24 hours at most"
@@ -92,7 +87,7 @@ func (m *Module) tokensCollection() privacy.Collection {
 }
 
 func (m *Module) attemptsCollection() privacy.Collection {
-	c := m.timed("identity_attempts", "first_at", attemptAge, `first_at <= $2`, 24*time.Hour)
+	c := m.timed("identity_attempts", "first_at", attemptAge, `first_at <= $3`, 24*time.Hour)
 	c.Title, c.Subjects = "Failed sign-ins", "account holders and whoever guesses"
 	c.Purpose, c.LegalBasis = "to slow down guessing of passwords and sending of mail", "legitimate interest"
 	c.Retention = "24 hours"
@@ -108,7 +103,7 @@ func (m *Module) attemptsCollection() privacy.Collection {
 }
 
 func (m *Module) devicesCollection() privacy.Collection {
-	c := m.timed("known_devices", "last_at", deviceAge, `last_at <= $2`, deviceAge)
+	c := m.timed("known_devices", "last_at", deviceAge, `last_at <= $3`, deviceAge)
 	c.Title, c.Subjects = "Known devices", "account holders"
 	c.Purpose, c.LegalBasis = "to tell people when their account is used from a device that is new", "legitimate interest"
 	c.Retention = "one year after the last sign-in from it"
@@ -124,7 +119,7 @@ func (m *Module) devicesCollection() privacy.Collection {
 }
 
 func (m *Module) flowsCollection() privacy.Collection {
-	c := m.timed("identity_flows", "created_at", tokenAge, `expires_at <= $2`, 0)
+	c := m.timed("identity_flows", "created_at", tokenAge, `expires_at <= $3`, 0)
 	c.Title, c.Subjects = "Unfinished proofs of identity", "account holders and people who sign up"
 	c.Purpose, c.LegalBasis = "to finish what was begun: a second factor, a passkey, a sign-in at a provider, a mailed code", "contract"
 	c.Retention = "until finished, 24 hours at most"
@@ -143,43 +138,11 @@ func (m *Module) flowsCollection() privacy.Collection {
 	return c
 }
 
-// timed declares a table that is swept by age, and of rows that ended earlier: sooner is SQL about $2, a time that lies
+// timed declares a table that is swept by age, and of rows that ended earlier: ended is SQL about $3, a time that lies
 // by the given distance before now.
-func (m *Module) timed(table, at string, age time.Duration, sooner string, distance time.Duration) privacy.Collection {
-	return privacy.Collection{
-		Name: table, Module: "identity", Where: controlDB, NoExport: ofPerson, NoErase: ofPerson,
-		Oldest: m.oldest(table, at), Count: m.countRows(table),
-		MaxAge: func(context.Context, kernel.WorkspaceID) (time.Duration, error) { return age, nil },
-		Sweep: func(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (n int64, err error) {
-			if ws != "" {
-				return 0, nil
-			}
-			err = m.db.Tx(ctx, func(tx *db.Tx) error {
-				n, err = tx.Exec(ctx, `DELETE FROM `+table+` WHERE `+at+` < $1 OR `+sooner,
-					kernel.Micros(before), kernel.Micros(tx.Now().Add(-distance)))
-				return err
-			})
-			return n, err
-		},
-	}
-}
-
-func (m *Module) oldest(table, at string) func(context.Context, kernel.WorkspaceID) (time.Time, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
-		if ws != "" {
-			return time.Time{}, nil
-		}
-		var us int64
-		err := m.db.QueryRow(ctx, `SELECT coalesce(min(`+at+`), 0) FROM `+table).Scan(&us)
-		return kernel.FromMicros(us), err
-	}
-}
-
-func (m *Module) countRows(table string) func(context.Context, kernel.WorkspaceID) (int64, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-		if ws == "" {
-			err = m.db.QueryRow(ctx, `SELECT count(*) FROM `+table).Scan(&n)
-		}
-		return n, err
-	}
+func (m *Module) timed(table, at string, age time.Duration, ended string, distance time.Duration) privacy.Collection {
+	return privacy.Table{DB: m.db, At: at, Ended: ended, EndedFor: distance}.Declare(privacy.Collection{
+		Name: table, Module: "identity", Where: privacy.ControlDB, NoExport: privacy.OfPerson, NoErase: privacy.OfPerson,
+		MaxAge: privacy.Fixed(age),
+	})
 }
