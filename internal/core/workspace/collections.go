@@ -2,21 +2,20 @@ package workspace
 
 import (
 	"context"
-	"time"
 
 	"github.com/kept-dev/kept/internal/core/privacy"
 	"github.com/kept-dev/kept/internal/kernel"
-	"github.com/kept-dev/kept/internal/platform/db"
 )
-
-const controlDB = "control database"
 
 // Collections is the module's part of the data map.
 func (m *Module) Collections() []privacy.Collection {
-	return []privacy.Collection{{
+	rows := privacy.Table{DB: m.db, Of: "workspace_id", At: "created_at"}
+	// Members and keys go with a workspace.
+	workspaces := privacy.Table{DB: m.db, Of: "id", At: "created_at", Erasing: m.tellChanged}
+	return []privacy.Collection{workspaces.Declare(privacy.Collection{
 		Name: "workspaces", Module: "workspace", Title: "Workspaces", Subjects: "organisations of account holders",
 		Purpose: "to keep what belongs to different teams apart", LegalBasis: "contract",
-		Retention: "until the workspace is erased", Where: controlDB, Promises: []string{"COL-1", "SEC-8"},
+		Retention: "until the workspace is erased", Where: privacy.ControlDB, Promises: []string{"COL-1", "SEC-8"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which workspace"},
 			{Name: "name", Category: privacy.Settings, Note: "its name, often that of an organisation"},
@@ -24,11 +23,11 @@ func (m *Module) Collections() []privacy.Collection {
 			{Name: "updated_at", Category: privacy.Technical, Note: "when it was renamed last"},
 			{Name: "demand_factor", Category: privacy.Settings, Note: "whether its members need a second factor"},
 		},
-		Oldest: m.oldest("workspaces", "id"), Count: m.count("workspaces", "id"), Export: m.exportWorkspace, Erase: m.erase,
-	}, {
+		Export: m.exportWorkspace,
+	}), rows.Declare(privacy.Collection{
 		Name: "memberships", Module: "workspace", Title: "Members", Subjects: "account holders",
 		Purpose: "to know who may see and change what", LegalBasis: "contract",
-		Retention: "until the person leaves, or the workspace is erased", Where: controlDB, Promises: []string{"COL-1", "SEC-8"},
+		Retention: "until the person leaves, or the workspace is erased", Where: privacy.ControlDB, Promises: []string{"COL-1", "SEC-8"},
 		Fields: []privacy.Field{
 			{Name: "workspace_id", Category: privacy.Technical, Note: "of which workspace"},
 			{Name: "account_id", Category: privacy.Technical, Note: "who"},
@@ -37,16 +36,15 @@ func (m *Module) Collections() []privacy.Collection {
 			{Name: "source", Category: privacy.Technical, Note: "whether a directory made the person a member"},
 			{Name: "created_at", Category: privacy.Technical, Note: "since when"},
 		},
-		Oldest: m.oldest("memberships", "workspace_id"), Count: m.count("memberships", "workspace_id"), Export: m.exportPeople,
-		NoErase: "goes with the workspace",
-	}, m.invitationsCollection(), m.transfersCollection()}
+		Export: privacy.Each(m.People), NoErase: "goes with the workspace",
+	}), privacy.Table{DB: m.db, Of: "workspace_id", At: "sent_at"}.Declare(m.invitationsCollection()), rows.Declare(m.transfersCollection())}
 }
 
 func (m *Module) invitationsCollection() privacy.Collection {
 	return privacy.Collection{
 		Name: "invitations", Module: "workspace", Title: "Invitations", Subjects: "people who were invited to a workspace",
 		Purpose: "to let people join the workspace that they were invited to", LegalBasis: "legitimate interest",
-		Retention: "until it is accepted, declined or revoked, and 30 days after it was mailed last at most", Where: controlDB,
+		Retention: "until it is accepted, declined or revoked, and 30 days after it was mailed last at most", Where: privacy.ControlDB,
 		Processor: "the mail server that the operator configured", Promises: []string{"COL-1", "SEC-8"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which invitation"},
@@ -63,9 +61,7 @@ func (m *Module) invitationsCollection() privacy.Collection {
 			{Name: "sent_at", Category: privacy.Technical, Note: "when it was mailed last"},
 			{Name: "expires_at", Category: privacy.Technical, Note: "until when it can be accepted"},
 		},
-		Oldest: m.oldestAt("invitations", "workspace_id", "sent_at"), Count: m.count("invitations", "workspace_id"),
-		Export: m.exportInvitations, NoErase: "goes with the workspace",
-		MaxAge: fixed(invitationKept), Sweep: m.sweep("invitations", "sent_at"),
+		Export: privacy.Each(m.Invitations), NoErase: "goes with the workspace", MaxAge: privacy.Fixed(invitationKept),
 	}
 }
 
@@ -73,7 +69,7 @@ func (m *Module) transfersCollection() privacy.Collection {
 	return privacy.Collection{
 		Name: "ownership_transfers", Module: "workspace", Title: "Offered ownerships", Subjects: "account holders",
 		Purpose: "to hand a workspace over with the consent of both", LegalBasis: "contract",
-		Retention: "until it is answered, 7 days at most", Where: controlDB, Promises: []string{"SEC-8"},
+		Retention: "until it is answered, 7 days at most", Where: privacy.ControlDB, Promises: []string{"SEC-8"},
 		Fields: []privacy.Field{
 			{Name: "workspace_id", Category: privacy.Technical, Note: "which workspace"},
 			{Name: "to_account", Category: privacy.Technical, Note: "who is to own it"},
@@ -81,43 +77,7 @@ func (m *Module) transfersCollection() privacy.Collection {
 			{Name: "created_at", Category: privacy.Technical, Note: "when it was offered"},
 			{Name: "expires_at", Category: privacy.Technical, Note: "until when it can be accepted"},
 		},
-		Oldest: m.oldest("ownership_transfers", "workspace_id"), Count: m.count("ownership_transfers", "workspace_id"),
-		Export: m.exportTransfer, NoErase: "goes with the workspace",
-		MaxAge: fixed(transferTTL), Sweep: m.sweep("ownership_transfers", "created_at"),
-	}
-}
-
-func fixed(age time.Duration) func(context.Context, kernel.WorkspaceID) (time.Duration, error) {
-	return func(context.Context, kernel.WorkspaceID) (time.Duration, error) { return age, nil }
-}
-
-// sweep removes the rows of a workspace, or of all, that are from before a time.
-func (m *Module) sweep(table, at string) func(context.Context, kernel.WorkspaceID, time.Time) (int64, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (n int64, err error) {
-		err = m.db.Tx(ctx, func(tx *db.Tx) error {
-			n, err = tx.Exec(ctx, `DELETE FROM `+table+` WHERE ($1 = '' OR workspace_id = $1) AND `+at+` < $2`, string(ws), kernel.Micros(before))
-			return err
-		})
-		return n, err
-	}
-}
-
-func (m *Module) oldest(table, key string) func(context.Context, kernel.WorkspaceID) (time.Time, error) {
-	return m.oldestAt(table, key, "created_at")
-}
-
-func (m *Module) oldestAt(table, key, at string) func(context.Context, kernel.WorkspaceID) (time.Time, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
-		var us int64
-		err := m.db.QueryRow(ctx, `SELECT coalesce(min(`+at+`), 0) FROM `+table+` WHERE $1 = '' OR `+key+` = $1`, string(ws)).Scan(&us)
-		return kernel.FromMicros(us), err
-	}
-}
-
-func (m *Module) count(table, key string) func(context.Context, kernel.WorkspaceID) (int64, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-		err = m.db.QueryRow(ctx, `SELECT count(*) FROM `+table+` WHERE $1 = '' OR `+key+` = $1`, string(ws)).Scan(&n)
-		return n, err
+		Export: m.exportTransfer, NoErase: "goes with the workspace", MaxAge: privacy.Fixed(transferTTL),
 	}
 }
 
@@ -133,40 +93,10 @@ func (m *Module) exportWorkspace(ctx context.Context, ws kernel.WorkspaceID, ite
 		"second_factor_demanded": demand != 0})
 }
 
-func (m *Module) exportPeople(ctx context.Context, ws kernel.WorkspaceID, item func(any) error) error {
-	people, err := m.People(ctx, ws)
-	for _, p := range people {
-		if err := item(p); err != nil {
-			return err
-		}
-	}
-	return err
-}
-
-func (m *Module) exportInvitations(ctx context.Context, ws kernel.WorkspaceID, item func(any) error) error {
-	all, err := m.Invitations(ctx, ws)
-	for _, in := range all {
-		if err := item(in); err != nil {
-			return err
-		}
-	}
-	return err
-}
-
 func (m *Module) exportTransfer(ctx context.Context, ws kernel.WorkspaceID, item func(any) error) error {
 	t, ok, err := m.TransferOf(ctx, ws)
 	if err != nil || !ok {
 		return err
 	}
 	return item(t)
-}
-
-// erase removes the workspace; members and keys go with it.
-func (m *Module) erase(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-	err = m.db.Tx(ctx, func(tx *db.Tx) error {
-		m.tellChanged(tx, ws)
-		n, err = tx.Exec(ctx, `DELETE FROM workspaces WHERE id = $1`, ws)
-		return err
-	})
-	return n, err
 }
