@@ -1,11 +1,7 @@
 package agreement
 
 import (
-	"context"
-	"time"
-
 	"github.com/kept-dev/kept/internal/core/privacy"
-	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
 )
 
@@ -41,10 +37,10 @@ CREATE TABLE subprocessors (
 
 // Collections is the module's part of the data map.
 func (m *Module) Collections() []privacy.Collection {
-	const where = "control database"
-	return []privacy.Collection{{
+	rows := privacy.Table{DB: m.db, Of: "workspace_id", At: "signed_at"}
+	return []privacy.Collection{rows.Declare(privacy.Collection{
 		Name: "agreements", Module: "agreement", Title: "Data processing agreements", Subjects: "people who signed for an organisation",
-		Purpose: "to prove what was agreed, by whom and when", LegalBasis: "legal obligation", Retention: "until the workspace is erased", Where: where,
+		Purpose: "to prove what was agreed, by whom and when", LegalBasis: "legal obligation", Retention: "until the workspace is erased", Where: privacy.ControlDB,
 		Promises: []string{"COL-1", "USE-8"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which agreement"},
@@ -56,10 +52,10 @@ func (m *Module) Collections() []privacy.Collection {
 			{Name: "account_id", Category: privacy.Technical, Note: "with which account"},
 			{Name: "signed_at", Category: privacy.Technical, Note: "when"},
 		},
-		Oldest: m.oldest, Count: m.count, Export: m.export, NoErase: "goes with the workspace",
-	}, {
+		NoErase: "goes with the workspace",
+	}), {
 		Name: "subprocessors", Module: "agreement", Title: "Subprocessors", Subjects: "nobody", Purpose: "to announce a new one in time",
-		LegalBasis: "legal obligation", Retention: "as long as the server runs", Where: where, Promises: []string{"USE-8"},
+		LegalBasis: "legal obligation", Retention: "as long as the server runs", Where: privacy.ControlDB, Promises: []string{"USE-8"},
 		Fields: []privacy.Field{
 			{Name: "name", Category: privacy.Settings, Note: "of the company"},
 			{Name: "purpose", Category: privacy.Settings, Note: "what it does"},
@@ -71,25 +67,4 @@ func (m *Module) Collections() []privacy.Collection {
 		},
 		NoExport: "belongs to the server, and is public", NoErase: "belongs to no workspace",
 	}}
-}
-
-func (m *Module) oldest(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
-	var at int64
-	err := m.db.QueryRow(ctx, `SELECT COALESCE(MIN(signed_at), 0) FROM agreements WHERE $1 = '' OR workspace_id = $1`, ws).Scan(&at)
-	return moment(at), err
-}
-
-func (m *Module) count(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-	err = m.db.QueryRow(ctx, `SELECT COUNT(*) FROM agreements WHERE $1 = '' OR workspace_id = $1`, ws).Scan(&n)
-	return n, err
-}
-
-func (m *Module) export(ctx context.Context, ws kernel.WorkspaceID, item func(any) error) error {
-	signed, err := m.Signed(ctx, ws)
-	for _, a := range signed {
-		if err := item(map[string]any{"id": a.ID, "version": a.Version, "document": a.Document, "signer_name": a.SignerName, "signer_title": a.SignerTitle, "signed_at": a.SignedAt}); err != nil {
-			return err
-		}
-	}
-	return err
 }
