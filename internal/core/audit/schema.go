@@ -53,10 +53,10 @@ func (m *Module) Collections() []privacy.Collection {
 }
 
 func (m *Module) eventsCollection() privacy.Collection {
-	return privacy.Collection{
+	return privacy.Table{DB: m.db, Of: "chain", At: "at"}.Declare(privacy.Collection{
 		Name: "audit_events", Module: "audit", Title: "Audit log", Subjects: "account holders",
 		Purpose:    "to find out who did what when something went wrong or was misused",
-		LegalBasis: "legitimate interest", Retention: "1 year", Where: "control database",
+		LegalBasis: "legitimate interest", Retention: "1 year", Where: privacy.ControlDB,
 		Promises: []string{"SEC-6", "RET-4", "COL-11"},
 		Fields: []privacy.Field{
 			{Name: "chain", Category: privacy.Technical, Note: "the workspace, or the instance"},
@@ -75,15 +75,15 @@ func (m *Module) eventsCollection() privacy.Collection {
 			{Name: "prev_hash", Category: privacy.Technical, Note: "hash of the line before"},
 			{Name: "hash", Category: privacy.Technical, Note: "hash of this line"},
 		},
-		Oldest: m.oldest, Count: m.count, Sweep: m.Sweep, MaxAge: maxAge, Export: m.exportItems, Erase: m.erase,
-	}
+		Sweep: m.Sweep, MaxAge: privacy.Fixed(Retention), Export: m.exportItems, Erase: m.erase,
+	})
 }
 
 func (m *Module) chainsCollection() privacy.Collection {
-	return privacy.Collection{
+	return privacy.Table{DB: m.db, Of: "chain"}.Declare(privacy.Collection{
 		Name: "audit_chains", Module: "audit", Title: "Heads of the audit log", Subjects: "nobody",
 		Purpose:    "to notice when the audit log was tampered with",
-		LegalBasis: "legitimate interest", Retention: "as long as the workspace", Where: "control database",
+		LegalBasis: "legitimate interest", Retention: "as long as the workspace", Where: privacy.ControlDB,
 		Promises: []string{"SEC-6"},
 		Fields: []privacy.Field{
 			{Name: "chain", Category: privacy.Technical, Note: "the workspace, or the instance"},
@@ -93,26 +93,9 @@ func (m *Module) chainsCollection() privacy.Collection {
 			{Name: "base_hash", Category: privacy.Technical, Note: "hash of that line"},
 			{Name: "base_at", Category: privacy.Technical, Note: "when that line was written"},
 		},
-		Count: func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-			err = m.db.QueryRow(ctx, `SELECT count(*) FROM audit_chains WHERE $1 = '' OR chain = $1`, string(ws)).Scan(&n)
-			return n, err
-		},
 		NoExport: "it is part of the audit log's export",
 		NoErase:  "goes with the audit log",
-	}
-}
-
-func maxAge(context.Context, kernel.WorkspaceID) (time.Duration, error) { return Retention, nil }
-
-func (m *Module) oldest(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
-	var us int64
-	err := m.db.QueryRow(ctx, `SELECT coalesce(min(at), 0) FROM audit_events WHERE $1 = '' OR chain = $1`, string(ws)).Scan(&us)
-	return kernel.FromMicros(us), err
-}
-
-func (m *Module) count(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-	err = m.db.QueryRow(ctx, `SELECT count(*) FROM audit_events WHERE $1 = '' OR chain = $1`, string(ws)).Scan(&n)
-	return n, err
+	})
 }
 
 // erase removes a workspace's whole chain. Of the instance's chain nothing is removed before its time.
