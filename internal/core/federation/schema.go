@@ -39,12 +39,13 @@ const tokenLife = 24 * time.Hour
 
 // Collections is the module's part of the data map.
 func (m *Module) Collections() []privacy.Collection {
-	const ofPerson = "it belongs to a person, not to a workspace"
-	return []privacy.Collection{{
+	// Only the token has an age; the link itself has none.
+	rows := privacy.Table{DB: m.db, At: "sealed_at", Only: "sealed IS NOT NULL"}
+	return []privacy.Collection{rows.Declare(privacy.Collection{
 		Name: "linked_providers", Module: "federation", Title: "Linked sign-in providers", Subjects: "account holders",
 		Purpose: "to let people sign in with an account that they have elsewhere", LegalBasis: "contract",
 		Retention: "the link as long as the person keeps it, the provider's token until it expires, 24 hours at most",
-		Where:     "control database", Processor: ProcessorRole, Promises: []string{"COL-1", "SEC-2"},
+		Where:     privacy.ControlDB, Processor: ProcessorRole, Promises: []string{"COL-1", "SEC-2"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which link"},
 			{Name: "account_id", Category: privacy.Technical, Note: "whose"},
@@ -58,31 +59,12 @@ func (m *Module) Collections() []privacy.Collection {
 			{Name: "created_at", Category: privacy.Technical, Note: "when the person made the link"},
 			{Name: "last_used_at", Category: privacy.Technical, Note: "when the person signed in with it last"},
 		},
-		// Only the token has an age; the link itself has none.
-		Oldest: m.oldestToken, Count: m.countLinks, Sweep: m.sweepTokens,
-		MaxAge:   func(context.Context, kernel.WorkspaceID) (time.Duration, error) { return tokenLife, nil },
-		NoExport: ofPerson, NoErase: ofPerson,
-	}}
+		MaxAge: privacy.Fixed(tokenLife), Sweep: m.sweepTokens, NoExport: privacy.OfPerson, NoErase: privacy.OfPerson,
+	})}
 }
 
 // ProcessorRole is what a provider is to the data map.
 const ProcessorRole = "the sign-in provider that the person chose"
-
-func (m *Module) oldestToken(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
-	if ws != "" {
-		return time.Time{}, nil
-	}
-	var us int64
-	err := m.db.QueryRow(ctx, `SELECT coalesce(min(sealed_at), 0) FROM linked_providers WHERE sealed IS NOT NULL`).Scan(&us)
-	return kernel.FromMicros(us), err
-}
-
-func (m *Module) countLinks(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-	if ws == "" {
-		err = m.db.QueryRow(ctx, `SELECT count(*) FROM linked_providers`).Scan(&n)
-	}
-	return n, err
-}
 
 // sweepTokens removes tokens that have expired.
 func (m *Module) sweepTokens(ctx context.Context, ws kernel.WorkspaceID, _ time.Time) (n int64, err error) {
