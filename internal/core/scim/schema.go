@@ -2,7 +2,6 @@ package scim
 
 import (
 	"context"
-	"time"
 
 	"github.com/kept-dev/kept/internal/core/privacy"
 	"github.com/kept-dev/kept/internal/kernel"
@@ -55,15 +54,14 @@ CREATE INDEX scim_members_user ON scim_members (user_id);
 `}}
 }
 
-const controlDB = "control database"
-
 // Collections is the module's part of the data map.
 func (m *Module) Collections() []privacy.Collection {
 	promises := []string{"COL-1", "SEC-8"}
-	return []privacy.Collection{{
+	rows := privacy.Table{DB: m.db, Of: "workspace_id", At: "created_at"}
+	return []privacy.Collection{rows.Declare(privacy.Collection{
 		Name: "scim_users", Module: "scim", Title: "People in an organisation's directory", Subjects: "members of an organisation",
 		Purpose:    "to make and end memberships as the organisation's directory says",
-		LegalBasis: "contract", Retention: "until the directory deletes the person, or the workspace is erased", Where: controlDB, Promises: promises,
+		LegalBasis: "contract", Retention: "until the directory deletes the person, or the workspace is erased", Where: privacy.ControlDB, Promises: promises,
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which entry"},
 			{Name: "workspace_id", Category: privacy.Technical, Note: "of which workspace"},
@@ -81,11 +79,11 @@ func (m *Module) Collections() []privacy.Collection {
 			{Name: "created_at", Category: privacy.Technical, Note: "when the entry was made"},
 			{Name: "updated_at", Category: privacy.Technical, Note: "when it was changed last"},
 		},
-		Oldest: m.oldest("scim_users"), Count: m.count("scim_users"), Export: m.exportUsers, NoErase: "goes with the workspace",
-	}, {
+		Export: m.exportUsers, NoErase: "goes with the workspace",
+	}), rows.Declare(privacy.Collection{
 		Name: "scim_groups", Module: "scim", Title: "Groups of an organisation's directory", Subjects: "nobody",
 		Purpose: "to give members their role", LegalBasis: "contract", Retention: "until the directory deletes the group, or the workspace is erased",
-		Where: controlDB, Promises: promises,
+		Where: privacy.ControlDB, Promises: promises,
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which group"},
 			{Name: "workspace_id", Category: privacy.Technical, Note: "of which workspace"},
@@ -96,10 +94,10 @@ func (m *Module) Collections() []privacy.Collection {
 			{Name: "created_at", Category: privacy.Technical, Note: "when it was made"},
 			{Name: "updated_at", Category: privacy.Technical, Note: "when it was changed last"},
 		},
-		Oldest: m.oldest("scim_groups"), Count: m.count("scim_groups"), Export: m.exportGroups, NoErase: "goes with the workspace",
-	}, {
+		Export: m.exportGroups, NoErase: "goes with the workspace",
+	}), {
 		Name: "scim_members", Module: "scim", Title: "Who is in which group of a directory", Subjects: "members of an organisation",
-		Purpose: "to give members their role", LegalBasis: "contract", Retention: "as long as the group and the person", Where: controlDB, Promises: promises,
+		Purpose: "to give members their role", LegalBasis: "contract", Retention: "as long as the group and the person", Where: privacy.ControlDB, Promises: promises,
 		Fields: []privacy.Field{
 			{Name: "group_id", Category: privacy.Technical, Note: "which group"},
 			{Name: "user_id", Category: privacy.Technical, Note: "which person"},
@@ -110,21 +108,6 @@ func (m *Module) Collections() []privacy.Collection {
 		},
 		NoExport: "each group is exported with its members", NoErase: "goes with the workspace",
 	}}
-}
-
-func (m *Module) oldest(table string) func(context.Context, kernel.WorkspaceID) (time.Time, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
-		var us int64
-		err := m.db.QueryRow(ctx, `SELECT coalesce(min(created_at), 0) FROM `+table+` WHERE $1 = '' OR workspace_id = $1`, string(ws)).Scan(&us)
-		return kernel.FromMicros(us), err
-	}
-}
-
-func (m *Module) count(table string) func(context.Context, kernel.WorkspaceID) (int64, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-		err = m.db.QueryRow(ctx, `SELECT count(*) FROM `+table+` WHERE $1 = '' OR workspace_id = $1`, string(ws)).Scan(&n)
-		return n, err
-	}
 }
 
 func (m *Module) exportUsers(ctx context.Context, ws kernel.WorkspaceID, item func(any) error) error {
