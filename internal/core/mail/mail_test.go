@@ -422,10 +422,11 @@ func TestSweepRemovesOldRows(t *testing.T) {
 		b.drain(t, 1)
 		b.c.add(Retention + time.Hour)
 		b.send(t, testMail())
-		if n, err := b.Sweep(t.Context(), "", b.c.now().Add(-Retention)); err != nil || n != 1 {
+		outbox := b.Collections()[0]
+		if n, err := outbox.Sweep(t.Context(), "", b.c.now().Add(-Retention)); err != nil || n != 1 {
 			t.Fatalf("%d, %v", n, err)
 		}
-		if n, err := b.countOf("mail_outbox")(t.Context(), ""); err != nil || n != 1 {
+		if n, err := outbox.Count(t.Context(), ""); err != nil || n != 1 {
 			t.Fatalf("%d left, %v", n, err)
 		}
 	})

@@ -1,11 +1,9 @@
 package mail
 
 import (
-	"context"
 	"time"
 
 	"github.com/kept-dev/kept/internal/core/privacy"
-	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
 )
 
@@ -55,10 +53,10 @@ CREATE INDEX mail_outbox_provider ON mail_outbox (provider_id);
 
 // Collections is the module's part of the data map.
 func (m *Module) Collections() []privacy.Collection {
-	return []privacy.Collection{{
+	return []privacy.Collection{privacy.Table{DB: m.db, At: "created_at"}.Declare(privacy.Collection{
 		Name: "mail_outbox", Module: "mail", Title: "Outgoing mail", Subjects: "account holders",
 		Purpose:    "to deliver the mail that belongs to what somebody did, once, however often it takes",
-		LegalBasis: "contract", Retention: "content until it is sent, the fact 30 days", Where: "control database",
+		LegalBasis: "contract", Retention: "content until it is sent, the fact 30 days", Where: privacy.ControlDB,
 		Processor: "the mail server that the operator configured", Promises: []string{"USE-4", "COL-1"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which mail"},
@@ -74,17 +72,17 @@ func (m *Module) Collections() []privacy.Collection {
 			{Name: "error", Category: privacy.Technical, Note: "why the last attempt failed, without addresses"},
 			{Name: "provider_id", Category: privacy.Technical, Note: "how the mail provider calls it, to know a report about it"},
 		},
-		Oldest: m.oldestOf(`SELECT coalesce(min(created_at), 0) FROM mail_outbox`), Count: m.countOf("mail_outbox"), Sweep: m.Sweep, NoExport: "the content is gone once a mail is sent; the inbox has it",
-		MaxAge:  func(context.Context, kernel.WorkspaceID) (time.Duration, error) { return Retention, nil },
+		MaxAge: privacy.Fixed(Retention), NoExport: "the content is gone once a mail is sent; the inbox has it",
 		NoErase: "goes with the account",
-	}, m.suppressionsCollection(), m.reportsCollection()}
+	}), m.suppressionsCollection(), m.reportsCollection()}
 }
 
 func (m *Module) suppressionsCollection() privacy.Collection {
-	return privacy.Collection{
+	rows := privacy.Table{DB: m.db, At: "at", Only: `reason = '` + string(Bounce) + `'`}
+	return rows.Declare(privacy.Collection{
 		Name: "mail_suppressions", Module: "mail", Title: "Addresses that get no mail", Subjects: "people who were sent mail",
 		Purpose:    "to send nothing to somebody who refused it, or to an address that nobody has",
-		LegalBasis: "legal obligation", Retention: "90 days after a mail came back; a refusal until it is taken back", Where: "control database",
+		LegalBasis: "legal obligation", Retention: "90 days after a mail came back; a refusal until it is taken back", Where: privacy.ControlDB,
 		Promises: []string{"USE-4"},
 		Fields: []privacy.Field{
 			{Name: "address_tag", Category: privacy.Technical, Note: "keyed hash of the address, which is not stored"},
@@ -92,74 +90,22 @@ func (m *Module) suppressionsCollection() privacy.Collection {
 			{Name: "reason", Category: privacy.Technical, Note: "refused, reported as junk, or came back"},
 			{Name: "at", Category: privacy.Technical, Note: "since when"},
 		},
-		Oldest: m.oldestOf(`SELECT coalesce(min(at), 0) FROM mail_suppressions WHERE reason = '` + string(Bounce) + `'`),
-		Count:  m.countOf("mail_suppressions"), Sweep: m.sweepOf(`DELETE FROM mail_suppressions WHERE reason = '` + string(Bounce) + `' AND at < $1`),
-		MaxAge:   func(context.Context, kernel.WorkspaceID) (time.Duration, error) { return BounceMemory, nil },
+		MaxAge:   privacy.Fixed(BounceMemory),
 		NoExport: "the addresses are not stored; the account's page about mail shows its own",
 		NoErase:  "a refusal must outlive the account, and names nobody",
-	}
+	})
 }
 
 func (m *Module) reportsCollection() privacy.Collection {
-	return privacy.Collection{
+	return privacy.Table{DB: m.db, At: "at"}.Declare(privacy.Collection{
 		Name: "mail_reports", Module: "mail", Title: "Reports of mail providers that were read", Subjects: "nobody",
-		Purpose: "to read no report twice", LegalBasis: "legitimate interest", Retention: "2 days", Where: "control database",
+		Purpose: "to read no report twice", LegalBasis: "legitimate interest", Retention: "2 days", Where: privacy.ControlDB,
 		Promises: []string{"USE-4"},
 		Fields: []privacy.Field{
 			{Name: "id_hash", Category: privacy.Technical, Note: "hash of the report's number"},
 			{Name: "at", Category: privacy.Technical, Note: "when it came"},
 		},
-		Oldest: m.oldestOf(`SELECT coalesce(min(at), 0) FROM mail_reports`), Count: m.countOf("mail_reports"),
-		Sweep:    m.sweepOf(`DELETE FROM mail_reports WHERE at < $1`),
-		MaxAge:   func(context.Context, kernel.WorkspaceID) (time.Duration, error) { return reportMemory, nil },
+		MaxAge:   privacy.Fixed(reportMemory),
 		NoExport: "it names nobody and nothing", NoErase: "it names nobody and nothing",
-	}
-}
-
-// The parts of a collection that belongs to no workspace.
-
-func (m *Module) oldestOf(query string) func(context.Context, kernel.WorkspaceID) (time.Time, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
-		if ws != "" {
-			return time.Time{}, nil
-		}
-		var us int64
-		err := m.db.QueryRow(ctx, query).Scan(&us)
-		return kernel.FromMicros(us), err
-	}
-}
-
-func (m *Module) countOf(table string) func(context.Context, kernel.WorkspaceID) (int64, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-		if ws != "" {
-			return 0, nil
-		}
-		err = m.db.QueryRow(ctx, `SELECT count(*) FROM `+table).Scan(&n)
-		return n, err
-	}
-}
-
-func (m *Module) sweepOf(query string) func(context.Context, kernel.WorkspaceID, time.Time) (int64, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (n int64, err error) {
-		if ws != "" {
-			return 0, nil
-		}
-		err = m.db.Tx(ctx, func(tx *db.Tx) error {
-			n, err = tx.Exec(ctx, query, kernel.Micros(before))
-			return err
-		})
-		return n, err
-	}
-}
-
-// Sweep removes what was written before a time, whatever became of it.
-func (m *Module) Sweep(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (n int64, err error) {
-	if ws != "" {
-		return 0, nil
-	}
-	err = m.db.Tx(ctx, func(tx *db.Tx) error {
-		n, err = tx.Exec(ctx, `DELETE FROM mail_outbox WHERE created_at < $1`, kernel.Micros(before))
-		return err
 	})
-	return n, err
 }
