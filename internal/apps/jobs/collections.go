@@ -7,7 +7,6 @@ import (
 	"github.com/kept-dev/kept/internal/apps/jobs/eventlog"
 	"github.com/kept-dev/kept/internal/core/privacy"
 	"github.com/kept-dev/kept/internal/kernel"
-	"github.com/kept-dev/kept/internal/platform/db"
 )
 
 // The databases, as the data map calls them.
@@ -94,8 +93,8 @@ func (m *Module) streamCollection(c privacy.Collection) privacy.Collection {
 	c.Name, c.Title, c.Purpose = "job_streams", "Job event counters", "To number events."
 	c.Subjects, c.Retention, c.Promises = "nobody", "as long as the workspace", []string{"COL-2"}
 	c.Fields = []privacy.Field{workspaceField, {Name: "next_offset", Category: privacy.Technical, Note: "number of the next event"}}
-	c.Count, c.NoExport, c.NoErase = m.counter(m.d.DB, "job_streams"), "a counter", "goes with job_log"
-	return c
+	c.NoExport, c.NoErase = "a counter", "goes with job_log"
+	return privacy.Table{DB: m.d.DB, Of: "workspace_id"}.Declare(c)
 }
 
 func (m *Module) segmentCollection(c privacy.Collection) privacy.Collection {
@@ -131,8 +130,8 @@ func (m *Module) blockCollection(c privacy.Collection) privacy.Collection {
 		{Name: "texts", Category: privacy.Content, Note: "sealed: job ids, first lines of errors, trace ids, agents"},
 		{Name: "events", Category: privacy.Content, Note: "sealed: times and kinds of each job's events"},
 	}
-	c.Count, c.NoExport, c.NoErase = m.counter(m.d.IndexDB, "job_blocks"), noExport, "goes with job_segments"
-	return c
+	c.NoExport, c.NoErase = noExport, "goes with job_segments"
+	return privacy.Table{DB: m.d.IndexDB, Of: "workspace_id"}.Declare(c)
 }
 
 func (m *Module) deploymentCollection(c privacy.Collection) privacy.Collection {
@@ -145,8 +144,8 @@ func (m *Module) deploymentCollection(c privacy.Collection) privacy.Collection {
 		{Name: "received_at", Category: privacy.Technical},
 		{Name: "log_offset", Category: privacy.Technical, Note: "where the log has its version and description"},
 	}
-	c.Count, c.NoExport, c.NoErase = m.counter(m.d.IndexDB, "job_deployments"), noExport, "goes with job_segments"
-	return c
+	c.NoExport, c.NoErase = noExport, "goes with job_segments"
+	return privacy.Table{DB: m.d.IndexDB, Of: "workspace_id"}.Declare(c)
 }
 
 func (m *Module) projectionCollection(c privacy.Collection) privacy.Collection {
@@ -157,8 +156,8 @@ func (m *Module) projectionCollection(c privacy.Collection) privacy.Collection {
 		{Name: "checkpoint", Category: privacy.Technical},
 		{Name: "next_segment", Category: privacy.Technical},
 	}
-	c.Count, c.NoExport, c.NoErase = m.counter(m.d.IndexDB, "job_projections"), "a counter", "goes with job_segments"
-	return c
+	c.NoExport, c.NoErase = "a counter", "goes with job_segments"
+	return privacy.Table{DB: m.d.IndexDB, Of: "workspace_id"}.Declare(c)
 }
 
 func (m *Module) settingsCollection(c privacy.Collection) privacy.Collection {
@@ -170,7 +169,6 @@ func (m *Module) settingsCollection(c privacy.Collection) privacy.Collection {
 		{Name: "redact_emails", Category: privacy.Settings},
 		{Name: "updated_at", Category: privacy.Technical},
 	}
-	c.Count = m.counter(m.d.DB, "job_settings")
 	c.Export = func(ctx context.Context, ws kernel.WorkspaceID, item func(v any) error) error {
 		s, err := m.ReadSettings(ctx, ws)
 		if err != nil {
@@ -178,20 +176,5 @@ func (m *Module) settingsCollection(c privacy.Collection) privacy.Collection {
 		}
 		return item(s)
 	}
-	c.Erase = func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-		err = m.d.DB.Tx(ctx, func(tx *db.Tx) error {
-			n, err = tx.Exec(ctx, `DELETE FROM job_settings WHERE workspace_id = $1`, ws)
-			return err
-		})
-		return n, err
-	}
-	return c
-}
-
-// counter counts a table's rows, of a workspace or of all.
-func (m *Module) counter(d *db.DB, table string) func(context.Context, kernel.WorkspaceID) (int64, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-		err = d.QueryRow(ctx, `SELECT count(*) FROM `+table+` WHERE workspace_id = $1 OR $1 = ''`, ws).Scan(&n)
-		return n, err
-	}
+	return privacy.Table{DB: m.d.DB, Of: "workspace_id"}.Declare(c)
 }
