@@ -30,7 +30,7 @@ func (a *App) buildTelemetry() (err error) {
 		return err
 	}
 	if c.alert, err = alert.New(alert.Deps{
-		DB: a.control, UI: a.ui, Bus: a.bus, Store: a.series, Query: c.query, Channels: c.notify, ByToken: c.access.ByToken, BaseURL: a.BaseURL,
+		DB: a.control, UI: a.ui, Bus: a.bus, Keys: a.keys, Store: a.series, Query: c.query, Channels: c.notify, ByToken: c.access.ByToken, BaseURL: a.BaseURL,
 		Clock: a.clock, Logger: a.logger, Audit: a.auditActor,
 	}); err != nil {
 		return err
@@ -66,6 +66,9 @@ func (a *App) joinTelemetry() {
 		}
 		if p, ok := m.Module.(query.Describer); ok {
 			c.query.UseDescribers(p)
+		}
+		if p, ok := m.Module.(query.Mentioner); ok && a.metricsApp != nil {
+			a.metricsApp.UseMentioners(p)
 		}
 		if p, ok := m.Module.(alert.Explainer); ok {
 			c.alert.UseExplainers(p)

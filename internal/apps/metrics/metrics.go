@@ -52,11 +52,14 @@ type Deps struct {
 
 // Module is the app.
 type Module struct {
-	d      Deps
-	intake *intake.Intake
-	seen   *seen
-	drops  *dropCache
-	pages  *ui.Pages // nil: no pages
+	d        Deps
+	intake   *intake.Intake
+	seen     *seen
+	meanings *meanings
+	drops    *dropCache
+	pages    *ui.Pages // nil: no pages
+
+	mentioners []query.Mentioner
 
 	mu   sync.Mutex
 	stop func() // of what runs in the background; nil while nothing does
@@ -73,9 +76,9 @@ func New(d Deps) (*Module, error) {
 	if d.Logger == nil {
 		d.Logger = slog.Default()
 	}
-	m := &Module{d: d, seen: newSeen(d.Clock), drops: newDropCache(d.Clock)}
+	m := &Module{d: d, seen: newSeen(d.Clock), meanings: newMeanings(d.Clock), drops: newDropCache(d.Clock)}
 	var err error
-	m.intake, err = intake.New(intake.Deps{Store: d.Store, ByToken: d.ByToken, Rules: m.dropRules, Rate: d.Rate, Used: d.Used, Host: m.seen.note, Clock: d.Clock, Logger: d.Logger})
+	m.intake, err = intake.New(intake.Deps{Store: d.Store, ByToken: d.ByToken, Rules: m.dropRules, Rate: d.Rate, Used: d.Used, Means: m.meanings.note, Host: m.seen.note, Clock: d.Clock, Logger: d.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +87,9 @@ func New(d Deps) (*Module, error) {
 
 // Name implements app.Module.
 func (m *Module) Name() string { return "metrics" }
+
+// UseMentioners adds those who know where metrics are in use. It must be called before Start.
+func (m *Module) UseMentioners(p ...query.Mentioner) { m.mentioners = append(m.mentioners, p...) }
 
 // Metrics counts what the app does.
 func (m *Module) Metrics() []prometheus.Collector { return m.intake.Metrics() }

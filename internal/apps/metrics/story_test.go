@@ -1,13 +1,17 @@
 package metrics
 
 import (
+	"context"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/kept-dev/kept/internal/core/dashboard"
+	"github.com/kept-dev/kept/internal/core/query"
+	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/wire/agentapi"
 )
 
@@ -207,6 +211,47 @@ func TestAnotherWorkspaceSeesNothing(t *testing.T) {
 	})
 }
 
+// mentions is somebody whose PromQL names metrics.
+type mentions []query.Mention
+
+func (m mentions) Mentions(context.Context, kernel.WorkspaceID) ([]query.Mention, error) {
+	return m, nil
+}
+
+// TestNamedIsInUse: a metric that a dashboard or a rule names is in use, though nobody has looked yet.
+func TestNamedIsInUse(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		w.UseMentioners(mentions{{By: "Dashboard Hosts", Href: "/d", Text: []string{`sum(rate(cpu{instance=~"$host"}[$__rate_interval]))`, "cpu"}}},
+			mentions{{By: "Rule Full", Href: "/r", Text: []string{`{__name__=~"disk|cpu"} > 1`}}})
+		if code := w.send(t, w.key, s(1, "cpu"), s(1, "disk"), s(1, "lonely")); code != 204 {
+			t.Fatal(code)
+		}
+		uses, err := w.metricUses(t.Context(), w.ws, w.Stack.Clock.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, u := range uses {
+			text := u.Name
+			for _, by := range u.UsedBy {
+				text += " " + by.By
+			}
+			got = append(got, text)
+		}
+		if want := []string{"cpu Dashboard Hosts Rule Full", "disk Rule Full", "lonely"}; !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+		page := w.person.Get(w.path("/usage")).Is(200, `<a href="/d">Dashboard Hosts</a> <span class="muted">and 1 other</span>`)
+		_, unused, _ := strings.Cut(page.Body, "Not in use</h2>")
+		unused, _, _ = strings.Cut(unused, "</section>")
+		if !strings.Contains(unused, "lonely") || strings.Contains(unused, "disk") {
+			t.Errorf("not in use: %s", unused)
+		}
+		w.person.Get(w.path("/usage/drops?selector=disk")).Is(200, "1 of these metrics is in use", "Rule Full")
+	})
+}
+
 // TestUsageAndDropRules: what a rule would drop is counted before it is made, it is dropped then, and kept again after.
 func TestUsageAndDropRules(t *testing.T) {
 	t.Parallel()
@@ -229,10 +274,10 @@ func TestUsageAndDropRules(t *testing.T) {
 		if err != nil || len(uses) != 2 || uses[0].Name != "cpu" || uses[0].Series != 3 || uses[0].Rate != 15.0/300 || uses[0].Never() || !uses[1].Never() {
 			t.Errorf("uses: %+v %v", uses, err)
 		}
-		w.person.Get(w.path("/usage")).Is(200, "cpu", "lonely", "Never asked for", "None. Everything that comes is stored.")
+		w.person.Get(w.path("/usage")).Is(200, "cpu", "lonely", "Not in use", "None. Everything that comes is stored.")
 
 		w.person.Get(w.path("/usage/drops?selector=cpu%7B")).Is(422, "This is no selector")
-		w.person.Get(w.path("/usage/drops?selector=cpu%7Bmode%3D%22steal%22%7D")).Is(200, "<b>1</b> of 4 series (25 %)", "1 of these metrics was asked for")
+		w.person.Get(w.path("/usage/drops?selector=cpu%7Bmode%3D%22steal%22%7D")).Is(200, "<b>1</b> of 4 series (25 %)", "1 of these metrics is in use")
 		w.person.Post(w.path("/usage/drops"), "selector", "{}").Is(422, "This is no selector")
 		w.person.Post(w.path("/usage/drops"), "selector", `cpu{mode="steal"}`, "note", "no hypervisor").To(w.path("/usage?done=dropped#drops"))
 		page := w.person.Get(w.path("/usage")).Is(200, "no hypervisor", "ada@example.com", "Keep again")

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
+	"github.com/kept-dev/kept/internal/core/query"
 	"github.com/kept-dev/kept/internal/kernel"
 )
 
@@ -61,10 +62,14 @@ type metricUse struct {
 	Series  int64
 	Rate    float64 // samples in a second; NaN: not counted
 	AskedAt time.Time
+	UsedBy  []query.Mention // dashboards and rules that name it
 }
 
 // Never tells whether nobody has asked for it.
 func (u metricUse) Never() bool { return u.AskedAt.IsZero() }
+
+// Unused tells whether nobody would miss it.
+func (u metricUse) Unused() bool { return u.Never() && len(u.UsedBy) == 0 }
 
 // uses gathers what metrics cost.
 type uses map[string]*metricUse
@@ -89,14 +94,51 @@ func (u uses) list(asked map[string]time.Time) []metricUse {
 	return out
 }
 
+// users finds the dashboards and rules that name each metric.
+func (m *Module) users(ctx context.Context, ws kernel.WorkspaceID, list []metricUse) error {
+	at := make(map[string]int, len(list))
+	for i, u := range list {
+		at[u.Name] = i
+	}
+	for _, mentioner := range m.mentioners {
+		mentions, err := mentioner.Mentions(ctx, ws)
+		if err != nil {
+			return err
+		}
+		for _, mention := range mentions {
+			named := map[string]bool{}
+			for _, text := range mention.Text {
+				for word := range query.Words(text) {
+					named[word] = true
+				}
+			}
+			for name := range named {
+				if i, ok := at[name]; ok {
+					list[i].UsedBy = append(list[i].UsedBy, mention)
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // metricUses are all metrics of a workspace that have samples now.
 func (m *Module) metricUses(ctx context.Context, ws kernel.WorkspaceID, at time.Time) ([]metricUse, error) {
 	found := uses{}
 	if err := m.scan(ctx, ws, at, found.add); err != nil {
 		return nil, err
 	}
+	return m.listed(ctx, ws, found)
+}
+
+// listed is what was gathered, the largest first, with who asks for it.
+func (m *Module) listed(ctx context.Context, ws kernel.WorkspaceID, found uses) ([]metricUse, error) {
 	asked, err := m.d.Query.LastQueried(ctx, ws)
-	return found.list(asked), err
+	if err != nil {
+		return nil, err
+	}
+	list := found.list(asked)
+	return list, m.users(ctx, ws, list)
 }
 
 // dropPreview is what a rule would have kept out in the last minutes.
@@ -105,7 +147,7 @@ type dropPreview struct {
 	Series, All   int64
 	Rate, AllRate float64 // samples in a second
 	Metrics       []metricUse
-	Asked         int // of the metrics: asked for lately
+	Asked         int // of the metrics: in use
 }
 
 // previewDrop counts what a rule would have kept out in the last minutes.
@@ -131,10 +173,9 @@ func (m *Module) previewDrop(ctx context.Context, ws kernel.WorkspaceID, selecto
 	if err != nil {
 		return p, err
 	}
-	asked, err := m.d.Query.LastQueried(ctx, ws)
-	p.Metrics = found.list(asked)
+	p.Metrics, err = m.listed(ctx, ws, found)
 	for _, u := range p.Metrics {
-		if !u.Never() {
+		if !u.Unused() {
 			p.Asked++
 		}
 	}

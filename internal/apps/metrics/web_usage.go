@@ -46,6 +46,9 @@ func (u metricUse) RateText() string {
 	return ui.Number(u.Rate)
 }
 
+// MoreUsers is by how many more than the first it is used.
+func (u metricUse) MoreUsers() int { return len(u.UsedBy) - 1 }
+
 // DropHref is where a rule for the metric is made.
 func (v *usageView) DropOf(name string) string {
 	href, _ := ui.WithQuery(v.DropHref, "selector", selectorOf(name))
@@ -95,7 +98,7 @@ func (m *Module) usageView(ctx context.Context, a httpx.Actor) (*usageView, erro
 		}
 	} else {
 		for _, u := range uses {
-			if u.Never() {
+			if u.Unused() {
 				v.Unused = append(v.Unused, u)
 			}
 		}
@@ -125,7 +128,7 @@ func usageStats(s series.Stats, uses []metricUse, unused int) ([]ui.Stat, *ui.Pr
 		}
 	}
 	out := []ui.Stat{active, {Label: "Metrics", Value: count(int64(len(uses)))}, {Label: "Samples a second", Value: ui.Number(rate), Hint: "over five minutes"},
-		{Label: "Never asked for", Value: count(int64(unused)), Hint: "metrics"}}
+		{Label: "Not in use", Value: count(int64(unused)), Hint: "metrics"}}
 	if s.Bytes > 0 {
 		text, _ := ui.Bytes(s.Bytes)
 		out = append(out, ui.Stat{Label: "On disk", Value: text})

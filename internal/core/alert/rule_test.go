@@ -210,6 +210,23 @@ func TestWindows(t *testing.T) {
 	}
 }
 
+// TestMentions: what a rule asks for is known before it was ever evaluated, and no longer when it is gone.
+func TestMentions(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		r := w.rule(Rule{Kind: KindThreshold, Name: "DiskFull", Expr: "disk_used", Compare: ">", Value: 0.9})
+		got, err := w.m.Mentions(t.Context(), w.ws)
+		if err != nil || len(got) != 1 || got[0].By != "Rule DiskFull" || got[0].Href != ruleHref(w.ws, r.ID) || got[0].Text[0] != "disk_used" {
+			t.Errorf("%+v %v", got, err)
+		}
+		if err := w.m.DeleteRule(t.Context(), w.ws, r.ID); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := w.m.Mentions(t.Context(), w.ws); err != nil || len(got) != 0 {
+			t.Errorf("%+v %v", got, err)
+		}
+	})
+}
+
 // TestHoursOverMidnight: the second half of a night belongs to the day after.
 func TestHoursOverMidnight(t *testing.T) {
 	t.Parallel()

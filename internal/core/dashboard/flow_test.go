@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -167,6 +168,19 @@ func TestBroughtDashboards(t *testing.T) {
 		b.Get(place+"/export").Is(200, `"title": "Queues"`)
 		a := b.Post(place+"/duplicate", "title", "My queues")
 		b.Get(a.Header.Get("Location")).Is(200, "My queues", "Requests")
+		mentions, err := w.m.Mentions(t.Context(), w.ws)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var named []string
+		for _, x := range mentions {
+			if strings.Contains(strings.Join(x.Text, "\n"), "requests_total") {
+				named = append(named, x.By)
+			}
+		}
+		if want := []string{"Dashboard Queues", "Dashboard Shop", "Dashboard My queues"}; !slices.Equal(named, want) {
+			t.Errorf("requests_total is used by %q, want %q", named, want)
+		}
 
 		put("late.json", strings.Replace(string(example().Encode()), `"Shop"`, `"Came later"`, 1))
 		w.Clock.Add(pollEvery)
