@@ -17,7 +17,7 @@ var workspaceField = privacy.Field{Name: "workspace_id", Category: privacy.Techn
 // Collections is the app's part of the data map; that of the samples themselves is told where the store is made.
 func (m *Module) Collections() []privacy.Collection {
 	base := privacy.Collection{Module: m.Name(), Where: where, Subjects: "nobody", LegalBasis: "contract", Promises: []string{"COL-8"}}
-	return []privacy.Collection{m.hostCollection(base), m.tokenCollection(base), m.changeCollection(base), m.deployCollection(base), m.dropCollection(base)}
+	return []privacy.Collection{m.hostCollection(base), m.tokenCollection(base), m.changeCollection(base), m.deployCollection(base), m.dropCollection(base), m.meaningCollection(base)}
 }
 
 func (m *Module) hostCollection(c privacy.Collection) privacy.Collection {
@@ -109,6 +109,15 @@ func (m *Module) dropCollection(c privacy.Collection) privacy.Collection {
 		return n, err
 	}
 	return c
+}
+
+func (m *Module) meaningCollection(c privacy.Collection) privacy.Collection {
+	c.Name, c.Title = "metric_meanings", "What metrics mean"
+	c.Purpose, c.Retention = "to say beside a metric what it is", "as long as metrics, from when it was said last"
+	c.Fields = []privacy.Field{workspaceField, {Name: "metric", Category: privacy.Telemetry, Note: "its name"}, {Name: "type", Category: privacy.Telemetry},
+		{Name: "help", Category: privacy.Telemetry, Note: "as the sender says it"}, {Name: "unit", Category: privacy.Telemetry}, {Name: "seen_at", Category: privacy.Technical}}
+	c.MaxAge = m.d.MaxAge
+	return privacy.Table{DB: m.d.DB, Of: "workspace_id", At: "seen_at", Erasing: func(_ *db.Tx, ws kernel.WorkspaceID) { m.meanings.forget(ws) }}.Declare(c)
 }
 
 func exportAll[T any](list []T, err error, item func(any) error) error {

@@ -6,7 +6,19 @@ import "github.com/kept-dev/kept/internal/platform/db"
 func (m *Module) Migrations() []db.Migration { return Migrations() }
 
 // Migrations is the schema, for tests of other modules. It refers to accounts, workspaces and API keys.
-func Migrations() []db.Migration { return []db.Migration{hostTables} }
+func Migrations() []db.Migration { return []db.Migration{hostTables, meaningTable} }
+
+var meaningTable = db.Migration{Name: "what metrics mean", SQL: `
+CREATE TABLE metric_meanings (
+	workspace_id TEXT_C NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+	metric TEXT_C NOT NULL,
+	type TEXT_C NOT NULL,
+	help TEXT NOT NULL,
+	unit TEXT NOT NULL,
+	seen_at INTEGER NOT NULL,
+	PRIMARY KEY (workspace_id, metric)
+) END_TABLE;
+`}
 
 var hostTables = db.Migration{Name: "hosts, their enrolment and what changed; deploys; drop rules", SQL: `
 CREATE TABLE hosts (

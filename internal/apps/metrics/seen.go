@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -124,7 +125,7 @@ func (m *Module) writeSeen(ctx context.Context) error {
 	return nil
 }
 
-// Start begins to write down hosts that are seen. Starting twice does nothing.
+// Start begins to write down what is seen in series. Starting twice does nothing.
 func (m *Module) Start(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -151,9 +152,14 @@ func (m *Module) Start(ctx context.Context) error {
 }
 
 func (m *Module) noteSeen(ctx context.Context) {
-	if err := m.writeSeen(ctx); err != nil && ctx.Err() == nil {
-		m.d.Logger.Error("hosts that were seen could not be noted", slog.Any("cause", err))
+	if err := m.writeNoted(ctx); err != nil && ctx.Err() == nil {
+		m.d.Logger.Error("what was seen in series could not be noted", slog.Any("cause", err))
 	}
+}
+
+// writeNoted writes down what the ways in have noted: hosts, and what metrics mean.
+func (m *Module) writeNoted(ctx context.Context) error {
+	return errors.Join(m.writeSeen(ctx), m.writeMeanings(ctx))
 }
 
 // Stop writes down what is left. Stopping twice, or before starting, does nothing more than that.
@@ -165,7 +171,7 @@ func (m *Module) Stop(ctx context.Context) error {
 	if stop != nil {
 		stop()
 	}
-	return m.writeSeen(ctx)
+	return m.writeNoted(ctx)
 }
 
 // topic is under which a workspace's pages of hosts hear that something changed.

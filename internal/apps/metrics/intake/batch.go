@@ -54,11 +54,13 @@ type batch struct {
 	rules    *Rules
 	maxTime  int64
 	saw      func(labels.Labels)
+	means    func(string, Meaning)
 	problems []string
 
-	builder labels.ScratchBuilder
-	scratch labels.Labels
-	dropped bool // the present series
+	builder   labels.ScratchBuilder
+	scratch   labels.Labels
+	dropped   bool   // the present series
+	described string // the metric whose meaning was told last
 }
 
 func (in *Intake) begin(ctx context.Context, ws kernel.WorkspaceID) (*batch, error) {
@@ -67,7 +69,8 @@ func (in *Intake) begin(ctx context.Context, ws kernel.WorkspaceID) (*batch, err
 		return nil, err
 	}
 	b := &batch{app: in.d.Store.For(ws).AppenderV2(ctx), rules: rules, builder: labels.NewScratchBuilder(16),
-		maxTime: in.d.Clock().Add(maxAhead).UnixMilli(), saw: func(ls labels.Labels) { in.d.Host(ws, ls) }}
+		maxTime: in.d.Clock().Add(maxAhead).UnixMilli(), saw: func(ls labels.Labels) { in.d.Host(ws, ls) },
+		means: func(metric string, m Meaning) { in.d.Means(ws, metric, m) }}
 	b.known, _ = b.app.(storage.GetRef)
 	var ok bool
 	if b.exemplar, ok = b.app.(storage.ExemplarAppenderV2); !ok {

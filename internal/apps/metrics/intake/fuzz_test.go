@@ -36,7 +36,7 @@ func (r *recorder) Rollback() error { return nil }
 
 func recording() (*batch, *recorder) {
 	r := &recorder{}
-	return &batch{app: r, exemplar: r, builder: labels.NewScratchBuilder(8), maxTime: math.MaxInt64, saw: func(labels.Labels) {}}, r
+	return &batch{app: r, exemplar: r, builder: labels.NewScratchBuilder(8), maxTime: math.MaxInt64, saw: func(labels.Labels) {}, means: func(string, Meaning) {}}, r
 }
 
 // FuzzWrite1 compares our reading of a message with that of the generated code.

@@ -41,6 +41,9 @@ type Deps struct {
 	Rate func(ctx context.Context, ws kernel.WorkspaceID) (float64, error)
 	// Used is told what each request carried: it must be quick. Nil: nobody counts.
 	Used func(ws kernel.WorkspaceID, c Counts)
+	// Means is told what senders say of metrics, again and again: it must be quick, and copy what it keeps. Nil: nobody
+	// listens.
+	Means func(ws kernel.WorkspaceID, metric string, m Meaning)
 	// Host is told of the labels of each node_uname_info that comes: it must be quick.
 	Host   func(ws kernel.WorkspaceID, ls labels.Labels)
 	Clock  kernel.Clock
@@ -65,6 +68,9 @@ func New(d Deps) (*Intake, error) {
 	}
 	if d.Used == nil {
 		d.Used = func(kernel.WorkspaceID, Counts) {}
+	}
+	if d.Means == nil {
+		d.Means = func(kernel.WorkspaceID, string, Meaning) {}
 	}
 	if d.Host == nil {
 		d.Host = func(kernel.WorkspaceID, labels.Labels) {}

@@ -290,6 +290,7 @@ func (a *otlpAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int
 		*stored++
 		return 0, nil
 	}
+	a.describeSeries(ls, o.MetricFamilyName, o.Metadata)
 	ref, err := a.append(ref, ls, st, t, v, h, fh, o)
 	switch {
 	case err == nil:

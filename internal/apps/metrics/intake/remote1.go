@@ -13,10 +13,15 @@ import (
 func (b *batch) write1(message []byte) error {
 	f := fields{rest: message}
 	for f.next() {
-		if f.is(1, kindBytes) {
-			if err := b.series1(f.data); err != nil {
-				return err
-			}
+		var err error
+		switch {
+		case f.is(1, kindBytes):
+			err = b.series1(f.data)
+		case f.is(3, kindBytes):
+			err = b.metadata1(f.data)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return f.err()

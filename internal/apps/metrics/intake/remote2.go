@@ -65,6 +65,9 @@ func (b *batch) series2(message []byte, symbols []string) error {
 		b.refuse(samples, err.Error())
 		return nil
 	}
+	if !b.dropped {
+		b.describeSeries(ls, "", meta)
+	}
 	f := fields{rest: message}
 	for f.next() {
 		switch f.num {
