@@ -14,6 +14,7 @@ const (
 	ShapeApp    Shape = ""       // top bar, sidebar, content
 	ShapeCenter Shape = "center" // one narrow column: sign-in and the like
 	ShapePlain  Shape = "plain"  // top bar and a readable column: policies, receipts
+	ShapePublic Shape = "public" // a readable column for anybody, the same for all: no frame is asked for, so it may be cached
 )
 
 // Page is one page: what the layout needs, and the page's own view in Body,
@@ -27,6 +28,7 @@ type Page struct {
 	Shape   Shape
 	Actions []Action // right of the heading
 	Live    *Live    // nil: the page does not change by itself
+	Feed    string   // address of a feed (Atom) of what the page shows; empty: none
 	NoHead  bool     // the page draws its own heading (there must be one h1)
 	Toasts  []Toast  // in addition to those of the frame
 	Body    any
@@ -96,6 +98,7 @@ type Notice struct {
 	Text string
 	Href string
 	Link string
+	Hide string // where it is hidden, by a form that also posts the page that one is on as "back"; empty: it stays
 }
 
 // Action is a button or link that stands beside a heading or in an empty state.
@@ -125,6 +128,7 @@ type layoutView struct {
 	Nav     []navLink
 	Toasts  []Toast
 	URL     *url.URL
+	Back    string // this page, to come back to
 	AppName string
 }
 
@@ -133,10 +137,14 @@ func (u *UI) view(r *http.Request, page Page) layoutView {
 	switch {
 	case page.frame != nil:
 		frame = *page.frame
+	case page.Shape == ShapePublic:
 	case u.cfg.Frame != nil:
 		frame = u.cfg.Frame(r)
 	}
-	v := layoutView{Page: page, Frame: frame, Product: u.cfg.Product, URL: r.URL}
+	v := layoutView{Page: page, Frame: frame, Product: u.cfg.Product, URL: r.URL, Back: "/"}
+	if r.Method == http.MethodGet {
+		v.Back = r.URL.RequestURI()
+	}
 	v.Toasts = append(append([]Toast(nil), frame.Toasts...), page.Toasts...)
 	v.Switch, v.Menu = appLinks(u.cfg.Apps, frame.Nav, page.App)
 	v.Nav = navLinks(frame.Nav, page.App, page.Section, r.URL.Path)

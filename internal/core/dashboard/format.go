@@ -103,9 +103,10 @@ type Panel struct {
 	// Thresholds give values a tone: that of the last threshold that is not above the value. "warn" and "bad" mean that
 	// something is wrong: the page lists such panels first.
 	Thresholds []Threshold `json:"thresholds,omitempty"`
-	Bands      bool        `json:"bands,omitempty"`    // thresholds fill their part of a time series, instead of being lines
-	Mappings   []Mapping   `json:"mappings,omitempty"` // texts in place of values; the first that is met counts
-	Log        bool        `json:"log,omitempty"`      // the axis of a time series is logarithmic
+	Bands      bool        `json:"bands,omitempty"`     // thresholds fill their part of a time series, instead of being lines
+	Mappings   []Mapping   `json:"mappings,omitempty"`  // texts in place of values; the first that is met counts
+	Log        bool        `json:"log,omitempty"`       // the axis of a time series is logarithmic
+	OmitZero   bool        `json:"omit_zero,omitempty"` // series that are nothing but zero are left out, where others are not
 	Overrides  []Override  `json:"overrides,omitempty"`
 
 	Draw   string `json:"draw,omitempty"`   // of a time series: "lines" (default), "area", "bars", "points"
@@ -137,15 +138,15 @@ type Target struct {
 
 // Look is how some series are shown, where it is not as the panel says. What is empty is as the panel says.
 type Look struct {
-	Unit       string      `json:"unit,omitempty"`      // another unit than the panel's has an axis of its own
-	Axis       string      `json:"axis,omitempty"`      // "left", "right": side of the axis; series of one unit and side share it
-	Label      string      `json:"label,omitempty"`     // name in the legend, in place of the one that it has: "{{instance}} free"
-	Color      string      `json:"color,omitempty"`     // one of ui.Colors: "blue"; default: one that the name chooses
-	Draw       string      `json:"draw,omitempty"`      // as of a panel
-	Dash       bool        `json:"dash,omitempty"`      // a broken line
-	Below      bool        `json:"below,omitempty"`     // of a time series: drawn downwards from zero, such as what is sent beside what is received
-	Unstacked  bool        `json:"unstacked,omitempty"` // not part of the panel's stack
-	Hide       bool        `json:"hide,omitempty"`      // asked for, but not shown; of a table's label: a column less
+	Unit       string      `json:"unit,omitempty"`  // another unit than the panel's has an axis of its own
+	Axis       string      `json:"axis,omitempty"`  // "left", "right": side of the axis; series of one unit and side share it
+	Label      string      `json:"label,omitempty"` // name in the legend, in place of the one that it has: "{{instance}} free"
+	Color      string      `json:"color,omitempty"` // one of ui.Colors: "blue"; default: one that the name chooses
+	Draw       string      `json:"draw,omitempty"`  // as of a panel
+	Dash       bool        `json:"dash,omitempty"`  // a broken line
+	Below      bool        `json:"below,omitempty"` // of a time series: drawn downwards from zero, such as what is sent beside what is received
+	Stack      *bool       `json:"stack,omitempty"` // part of the panel's stack, or not
+	Hide       bool        `json:"hide,omitempty"`  // asked for, but not shown; of a table's label: a column less
 	Decimals   *int        `json:"decimals,omitempty"`
 	Min        *float64    `json:"min,omitempty"` // of its axis
 	Max        *float64    `json:"max,omitempty"`
@@ -153,8 +154,8 @@ type Look struct {
 	Mappings   []Mapping   `json:"mappings,omitempty"`   // in place of the panel's
 }
 
-// Override is the look of series that are chosen by name; of a table also of columns, by the name of the label. Of several
-// that say the same of one series the last counts, and all count before what the query says.
+// Override is the look of series that are chosen by name; of a table, of columns: by the name of the label, or by the heading
+// of the values. Of several that say the same of one series the last counts, and all count before what the query says.
 type Override struct {
 	Name  string `json:"name,omitempty"`  // of the series in the legend
 	Match string `json:"match,omitempty"` // a regular expression that the name meets somewhere

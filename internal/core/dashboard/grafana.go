@@ -50,8 +50,10 @@ type grafanaRow struct {
 // importer turns one into ours.
 type importer struct {
 	Report
-	d   *Dashboard
-	ids map[string]bool
+	d     *Dashboard
+	ids   map[string]bool
+	refs  map[string]int    // of the panel at hand: places of queries by their names
+	tints map[string]string // of the panel at hand: which of our colours stands for which
 }
 
 func importGrafana(text []byte) (*Dashboard, Report, error) {
@@ -128,7 +130,7 @@ func (im *importer) head(g grafana, text []byte) {
 	for _, l := range g.Links {
 		im.note("", "The link %q is not taken over.", l.Title)
 	}
-	im.note("", "Strokes, fills, colours, legends and tooltips are drawn the way that they are drawn here.")
+	im.note("", "Widths, fills, points, alignment, legends and tooltips are the way that they are here.")
 	im.unknown("", text, dashboardFields, "Of the dashboard, these fields are not understood")
 }
 

@@ -22,16 +22,21 @@ func (im *importer) thresholds(title string, g grafanaPanel, p *Panel) {
 		p.Kind == KindStat && g.Options.ColorMode == "none":
 		return
 	}
-	lo, hi := bounds(*p)
-	for i, s := range f.Thresholds.Steps {
+	p.Thresholds = im.steps(title, f.Thresholds, *p)
+	p.Bands = p.Kind == KindTimeSeries && strings.Contains(style, "area")
+}
+
+// steps are thresholds of the new kind.
+func (im *importer) steps(title string, g grafanaThresholds, p Panel) (out []Threshold) {
+	lo, hi := bounds(p)
+	for i, s := range g.Steps {
 		t := Threshold{Tone: toneOfColor(s.Color)}
 		if s.Value != nil {
 			v := *s.Value
-			if f.Thresholds.Mode == "percentage" {
+			if g.Mode == "percentage" {
 				if hi <= lo {
 					im.note(title, "Thresholds in percent need a minimum and a maximum; they are left out.")
-					p.Thresholds = nil
-					return
+					return nil
 				}
 				v = lo + v/100*(hi-lo)
 			}
@@ -39,9 +44,9 @@ func (im *importer) thresholds(title string, g grafanaPanel, p *Panel) {
 		} else if i > 0 {
 			continue
 		}
-		p.Thresholds = append(p.Thresholds, t)
+		out = append(out, t)
 	}
-	im.risen(title, p)
+	return im.risen(title, out)
 }
 
 // oldThresholds are those of a single stat: "80,90" and three colours.
@@ -67,23 +72,24 @@ func (im *importer) oldThresholds(title string, g grafanaPanel, p *Panel) {
 		}
 		p.Thresholds = append(p.Thresholds, Threshold{At: &v, Tone: color(i + 1)})
 	}
-	im.risen(title, p)
+	p.Thresholds = im.risen(title, p.Thresholds)
 }
 
 // risen makes thresholds rise, as the format wants.
-func (im *importer) risen(title string, p *Panel) {
+func (im *importer) risen(title string, list []Threshold) []Threshold {
 	value := func(t Threshold) float64 {
 		if t.At == nil {
 			return math.Inf(-1)
 		}
 		return *t.At
 	}
-	slices.SortStableFunc(p.Thresholds, func(a, b Threshold) int { return cmp.Compare(value(a), value(b)) })
-	p.Thresholds = slices.CompactFunc(p.Thresholds, func(a, b Threshold) bool { return value(a) == value(b) })
-	if n := len(p.Thresholds); n > maxMarks {
+	slices.SortStableFunc(list, func(a, b Threshold) int { return cmp.Compare(value(a), value(b)) })
+	list = slices.CompactFunc(list, func(a, b Threshold) bool { return value(a) == value(b) })
+	if n := len(list); n > maxMarks {
 		im.note(title, "It has %d thresholds; the first %d are kept.", n, maxMarks)
-		p.Thresholds = p.Thresholds[:maxMarks]
+		list = list[:maxMarks]
 	}
+	return list
 }
 
 // bounds are the ends of the axis, as far as they are known.

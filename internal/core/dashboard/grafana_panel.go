@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -29,19 +28,10 @@ type grafanaPanel struct {
 		Title string `json:"title"`
 		URL   string `json:"url"`
 	} `json:"links"`
-	Transformations []struct {
-		ID string `json:"id"`
-	} `json:"transformations"`
-	FieldConfig struct {
-		Defaults  grafanaField `json:"defaults"`
-		Overrides []struct {
-			Matcher struct {
-				Options json.RawMessage `json:"options"`
-			} `json:"matcher"`
-			Properties []struct {
-				ID string `json:"id"`
-			} `json:"properties"`
-		} `json:"overrides"`
+	Transformations []grafanaTransformation `json:"transformations"`
+	FieldConfig     struct {
+		Defaults  grafanaField      `json:"defaults"`
+		Overrides []grafanaOverride `json:"overrides"`
 	} `json:"fieldConfig"`
 	Options grafanaOptions `json:"options"`
 
@@ -58,11 +48,15 @@ type grafanaPanel struct {
 	ColorValue bool              `json:"colorValue"`
 	ColorBack  bool              `json:"colorBackground"`
 	YAxes      []struct {
-		Format string          `json:"format"`
-		Min    json.RawMessage `json:"min"`
-		Max    json.RawMessage `json:"max"`
+		Format  string          `json:"format"`
+		Min     json.RawMessage `json:"min"`
+		Max     json.RawMessage `json:"max"`
+		LogBase float64         `json:"logBase"`
 	} `json:"yaxes"`
-	SeriesOverrides []map[string]any `json:"seriesOverrides"`
+	SeriesOverrides []map[string]any  `json:"seriesOverrides"`
+	AliasColors     map[string]string `json:"aliasColors"`
+	ValueMaps       []grafanaOldMap   `json:"valueMaps"`
+	RangeMaps       []grafanaOldMap   `json:"rangeMaps"`
 }
 
 type grafanaField struct {
@@ -70,18 +64,12 @@ type grafanaField struct {
 	Min        *float64          `json:"min"`
 	Max        *float64          `json:"max"`
 	Decimals   *float64          `json:"decimals"`
-	Mappings   []json.RawMessage `json:"mappings"`
+	Mappings   []grafanaMapping  `json:"mappings"`
 	Links      []json.RawMessage `json:"links"`
 	NoValue    string            `json:"noValue"`
 	Name       string            `json:"displayName"`
-	Thresholds struct {
-		Mode  string `json:"mode"`
-		Steps []struct {
-			Color string   `json:"color"`
-			Value *float64 `json:"value"`
-		} `json:"steps"`
-	} `json:"thresholds"`
-	Custom struct {
+	Thresholds grafanaThresholds `json:"thresholds"`
+	Custom     struct {
 		DrawStyle string `json:"drawStyle"`
 		Stacking  struct {
 			Mode string `json:"mode"`
@@ -93,6 +81,14 @@ type grafanaField struct {
 			Type string `json:"type"`
 		} `json:"scaleDistribution"`
 	} `json:"custom"`
+}
+
+type grafanaThresholds struct {
+	Mode  string `json:"mode"`
+	Steps []struct {
+		Color string   `json:"color"`
+		Value *float64 `json:"value"`
+	} `json:"steps"`
 }
 
 type grafanaOptions struct {
@@ -120,7 +116,7 @@ var kindsOfGrafana = map[string]struct{ kind, note string }{
 var panelFields = words(`id type title description repeat span height gridPos interval targets links transformations fieldConfig options
 	format decimals bars stack content mode valueName thresholds colors colorValue colorBackground yaxes seriesOverrides
 	datasource pluginVersion repeatDirection maxPerRow maxDataPoints editable error isNew renderer transparent hideTimeOverride
-	aliasColors dashLength dashes fill fillGradient lines linewidth spaceLength steppedLine points pointradius percentage legend tooltip nullPointMode grid
+	aliasColors dashLength dashes paceLength fill fillGradient lines linewidth spaceLength steppedLine points pointradius percentage legend tooltip nullPointMode grid
 	xaxis yaxis x-axis y-axis hiddenSeries zerofill gauge sparkline nullText prefix postfix prefixFontSize postfixFontSize valueFontSize mappingType
 	mappingTypes rangeMaps valueMaps tableColumn valueMappings colorPostfix colorPrefix cacheTimeout timeRegions repeatIteration repeatPanelId repeatedByRow scopedVars
 	showHeader sort styles columns fontSize scroll transform pageSize color cards dataFormat heatmap hideZeroBuckets highlightCards reverseYBuckets
@@ -137,6 +133,7 @@ func (im *importer) panel(raw json.RawMessage, height int) (Panel, bool) {
 	}
 	title := cmp.Or(g.Title, "Panel "+strings.Trim(string(g.ID), `"`))
 	p := Panel{ID: im.panelID(g.ID), Title: clip(g.Title, maxTitle-1), Description: clip(g.Description, maxNote-1), Repeat: im.known(title, g.Repeat)}
+	im.refs, im.tints = map[string]int{}, map[string]string{}
 	im.size(g, &p, height)
 	like, ok := kindsOfGrafana[g.Type]
 	p.Kind = like.kind
@@ -270,6 +267,7 @@ func (im *importer) targets(title string, g grafanaPanel, p *Panel) {
 		if out.Legend == "__auto" {
 			out.Legend = ""
 		}
+		im.refs[name] = len(p.Targets)
 		p.Targets = append(p.Targets, out)
 		im.unknown(title, raw, targetFields, fmt.Sprintf("Of query %s, these fields are not understood", name))
 	}
@@ -308,9 +306,6 @@ func (im *importer) look(title string, g grafanaPanel, p *Panel) {
 	if len(g.YAxes) > 0 && p.Min == nil && p.Max == nil {
 		p.Min, p.Max = number(g.YAxes[0].Min), number(g.YAxes[0].Max)
 	}
-	if len(g.YAxes) > 1 && g.YAxes[1].Format != "" && g.YAxes[1].Format != unit && len(g.SeriesOverrides) > 0 {
-		im.note(title, "There is one axis; the right one (%s) is not taken over.", g.YAxes[1].Format)
-	}
 	if p.Min != nil && p.Max != nil && *p.Min >= *p.Max {
 		im.note(title, "The bounds of the axis contradict each other; they are left out.")
 		p.Min, p.Max = nil, nil
@@ -326,10 +321,16 @@ func (im *importer) look(title string, g grafanaPanel, p *Panel) {
 		}
 		if g.Bars || f.Custom.DrawStyle == "bars" {
 			p.Draw = "bars"
+		} else if f.Custom.DrawStyle == "points" {
+			p.Draw = "points"
 		}
+		p.Log = f.Custom.Scale.Type == "log" || len(g.YAxes) > 0 && g.YAxes[0].LogBase > 1
 	}
 	im.reduce(title, g, p)
 	im.thresholds(title, g, p)
+	im.mappings(title, g, p)
+	renamed := im.transform(title, g, p)
+	im.overrides(title, g, p, renamed)
 }
 
 func number(raw json.RawMessage) *float64 {
@@ -368,49 +369,10 @@ func (im *importer) rest(title string, g grafanaPanel, p *Panel) {
 		}
 		im.note(title, "The link %q is not taken over.", cmp.Or(l.Title, l.URL))
 	}
-	if len(g.Transformations) > 0 {
-		var names []string
-		for _, t := range g.Transformations {
-			names = append(names, t.ID)
-		}
-		im.note(title, "Transformations are not taken over: %s. Write the same in PromQL.", strings.Join(names, ", "))
-	}
-	if f := g.FieldConfig.Defaults; len(f.Mappings) > 0 {
-		im.note(title, "Texts in place of values (mappings) are not taken over.")
-	}
-	if g.FieldConfig.Defaults.Custom.Scale.Type == "log" {
-		im.note(title, "Its axis is logarithmic; here it is linear.")
-	}
-	if f := g.FieldConfig.Defaults; f.Name != "" || f.NoValue != "" {
-		im.note(title, "A name for all series, or a text in place of no value, is not taken over.")
-	}
 	if len(g.FieldConfig.Defaults.Links) > 0 {
 		im.note(title, "Links of values are not taken over.")
 	}
-	im.overrides(title, g)
 	if p.Kind == KindHeatMap && g.Options.Calculate {
 		im.note(title, "The heat map makes its own buckets; here the query must: sum by (le) (increase(…_bucket[$__interval])).")
-	}
-}
-
-func (im *importer) overrides(title string, g grafanaPanel) {
-	var names []string
-	for _, o := range g.FieldConfig.Overrides {
-		for _, property := range o.Properties {
-			if name := property.ID; !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	for _, o := range g.SeriesOverrides {
-		for name := range o {
-			if name != "alias" && name != "$$hashKey" && !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	if len(names) > 0 {
-		slices.Sort(names)
-		im.note(title, "Settings for single series are not taken over: %s.", strings.Join(names, ", "))
 	}
 }

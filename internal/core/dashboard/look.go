@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
 
 	"github.com/kept-dev/kept/internal/ui"
 )
@@ -18,7 +20,7 @@ func (l Look) over(under Look) Look {
 	out := under
 	out.Unit, out.Axis = cmp.Or(l.Unit, under.Unit), cmp.Or(l.Axis, under.Axis)
 	out.Label, out.Color, out.Draw = cmp.Or(l.Label, under.Label), cmp.Or(l.Color, under.Color), cmp.Or(l.Draw, under.Draw)
-	out.Dash, out.Below, out.Unstacked, out.Hide = l.Dash || under.Dash, l.Below || under.Below, l.Unstacked || under.Unstacked, l.Hide || under.Hide
+	out.Dash, out.Below, out.Hide, out.Stack = l.Dash || under.Dash, l.Below || under.Below, l.Hide || under.Hide, cmp.Or(l.Stack, under.Stack)
 	out.Decimals, out.Min, out.Max = cmp.Or(l.Decimals, under.Decimals), cmp.Or(l.Min, under.Min), cmp.Or(l.Max, under.Max)
 	if len(l.Thresholds) > 0 {
 		out.Thresholds = l.Thresholds
@@ -63,12 +65,21 @@ func (l looks) of(name string, under Look) Look {
 func (pic *picture) dress(lines []line) []line {
 	p := pic.Panel
 	all := p.looks()
-	out := lines[:0]
+	out := make([]line, 0, len(lines))
+	loud := p.OmitZero && slices.ContainsFunc(lines, func(l line) bool { return !l.silent() })
 	for _, l := range lines {
-		l.look = all.of(l.label, l.look)
-		if l.look.Hide {
+		name := l.label
+		if p.Kind == KindTable {
+			name = cmp.Or(pic.heading(l), "Value")
+		}
+		l.look = all.of(name, l.look)
+		if l.look.Hide || loud && l.silent() {
 			continue
 		}
+		if l.look.Stack == nil {
+			l.look.Stack = &p.Stack
+		}
+		pic.Chart.Stack = pic.Chart.Stack || *l.look.Stack
 		if label := legendText(pic.env.text(l.look.Label, nil), l.labels); strings.TrimSpace(label) != "" {
 			if l.look.Label = label; p.Kind != KindTable {
 				l.label = clip(label, maxTitle)
@@ -79,10 +90,15 @@ func (pic *picture) dress(lines []line) []line {
 	return out
 }
 
+// silent tells whether a line is nothing but zero.
+func (l line) silent() bool {
+	return !slices.ContainsFunc(l.points, func(p promql.FPoint) bool { return p.F != 0 })
+}
+
 // series is a line as it is drawn, without its values.
 func (p Panel) series(l line) ui.Series {
 	k := l.look
-	s := ui.Series{Label: l.label, Unit: k.Unit, Right: k.Axis == "right", Color: k.Color, Kind: drawKind(k.Draw), Dash: k.Dash, Alone: k.Unstacked, Min: k.Min, Max: k.Max,
+	s := ui.Series{Label: l.label, Unit: k.Unit, Right: k.Axis == "right", Color: k.Color, Kind: drawKind(k.Draw), Dash: k.Dash, Alone: k.Stack != nil && !*k.Stack, Min: k.Min, Max: k.Max,
 		Thresholds: thresholdsOf(k.Thresholds, true), Words: wordsOf(k.Mappings)}
 	s.Below = k.Below && p.Kind == KindTimeSeries
 	if s.Unit == p.Unit {
@@ -156,10 +172,7 @@ func (pic *picture) cells(lines []line) {
 	several, seen := severalNames(lines), map[string]bool{}
 	for i, l := range lines {
 		s := &pic.Chart.Series[i]
-		s.Column = l.look.Label
-		if s.Column == "" && pic.queries() > 1 {
-			s.Column = cmp.Or(plainLegend(pic.Panel.Targets[l.target].Legend), targetName(l.target))
-		}
+		s.Column = cmp.Or(l.look.Label, pic.heading(l))
 		named := several && pic.queries() == 1
 		l.labels.Range(func(x labels.Label) {
 			if x.Name == model.MetricNameLabel && !named {
@@ -178,6 +191,14 @@ func (pic *picture) cells(lines []line) {
 			s.Row = row
 		}
 	}
+}
+
+// heading is what stands above the values of a query in a table, where no look says it; empty: "Value".
+func (pic *picture) heading(l line) string {
+	if pic.queries() < 2 {
+		return ""
+	}
+	return cmp.Or(plainLegend(pic.Panel.Targets[l.target].Legend), targetName(l.target))
 }
 
 // plainLegend is a legend that is the same for all series of a query.

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 
+	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/ui"
 )
 
@@ -99,5 +101,47 @@ func TestTablesOfSeveralQueries(t *testing.T) {
 	p.Overrides[0].Hide = true
 	if g := drawn(p, "0 host=web-1 2048", "1 host=web-1 0.5").Chart.Grid(); len(g.Labels) != 0 || len(g.Rows) != 1 {
 		t.Errorf("a hidden column is there: %v", g)
+	}
+}
+
+// TestThePanelFormLosesNothing: what a panel says comes back from its form as it went in.
+func TestThePanelFormLosesNothing(t *testing.T) {
+	t.Parallel()
+	full := Look{Unit: "percent", Axis: "right", Label: "{{host}}", Color: "teal", Draw: "points", Dash: true, Below: true, Stack: pointer(false), Hide: true, Decimals: pointer(2), Min: pointer(-1.5), Max: pointer(9.0),
+		Thresholds: []Threshold{{Tone: "good"}, {At: pointer(80.0), Tone: "bad"}}, Mappings: []Mapping{{Value: pointer(0.0), Text: "Down", Tone: "bad"}, {From: pointer(1.0), Text: "a | b"}, {Match: "^5..$", Tone: "warn"}, {None: true, Text: "N/A"}}}
+	p := Panel{ID: "p", Title: "P", Kind: KindTimeSeries, Width: 12, Height: 8, Unit: "bytes", Decimals: pointer(1), Min: pointer(0.0), Max: pointer(5.0), Thresholds: full.Thresholds, Bands: true, Mappings: full.Mappings, Log: true, OmitZero: true,
+		Draw: "area", Stack: true, Reduce: "max", Repeat: "v", Description: "D", Link: "/x",
+		Targets:   []Target{{Expr: "a", Legend: "L", Step: "15s", Hidden: true, Look: full}, {Expr: "b"}},
+		Overrides: []Override{{Name: "n", Look: full}, {Match: "^a/b$", Not: true, Look: Look{Color: "red"}}}}
+	m := &Module{}
+	v := m.panelForm(frame{subject: subject{D: &Dashboard{Variables: []Variable{{Name: "v"}}, Rows: []Row{{}}}, Stored: &Stored{}}}, 0, p, 0, 0)
+	form := url.Values{}
+	put := func(fields []ui.Field) {
+		for _, f := range fields {
+			if f.Kind != "checkbox" {
+				form.Set(f.Name, f.Value)
+			} else if f.Checked {
+				form.Set(f.Name, "on")
+			}
+		}
+	}
+	for _, fields := range [][]ui.Field{v.Main, v.Scale, v.Extra, v.Text} {
+		put(fields)
+	}
+	for _, q := range append(v.Queries, v.Singles...) {
+		put(q.Fields)
+		put(q.More)
+	}
+	got, _, queries, singles, err := readPanel(form, "p")
+	if err != nil || queries != 2 || singles != 2 {
+		t.Fatal(err, queries, singles)
+	}
+	if a, b := string(encode(p)), string(encode(got)); a != b {
+		t.Errorf("went in as\n%s\ncame out as\n%s", a, b)
+	}
+	form.Set("single-0-mappings", "what")
+	form.Set("query-0-min", "x")
+	if _, _, _, _, err := readPanel(form, "p"); len(kernel.AsError(err).Fields) != 2 {
+		t.Error(err)
 	}
 }

@@ -23,6 +23,7 @@ type panelFormView struct {
 	IsNew   bool
 	Main    []ui.Field
 	Queries []queryFields
+	Singles []queryFields // single series
 	Scale   []ui.Field
 	Extra   []ui.Field
 	Text    []ui.Field
@@ -34,6 +35,8 @@ type panelFormView struct {
 type queryFields struct {
 	Name   string
 	Fields []ui.Field
+	More   []ui.Field // that are seldom wanted
+	Open   bool       // one of them says something
 }
 
 var panelKinds = []ui.Option{
@@ -63,35 +66,7 @@ func numberText(v *float64) string {
 	return strconv.FormatFloat(*v, 'g', -1, 64)
 }
 
-// thresholdText writes thresholds as the form does: a value and a tone on each line.
-func thresholdText(list []Threshold) string {
-	var lines []string
-	for _, t := range list {
-		lines = append(lines, strings.TrimSpace(numberText(t.At)+" "+t.Tone))
-	}
-	return strings.Join(lines, "\n")
-}
-
-func readThresholds(text string) (out []Threshold, err error) {
-	for _, line := range splitLines(text) {
-		words := strings.Fields(line)
-		t := Threshold{Tone: words[len(words)-1]}
-		if len(words) == 2 {
-			v, err := strconv.ParseFloat(words[0], 64)
-			if err != nil {
-				return nil, kernel.InvalidField("thresholds", fmt.Sprintf("%q is no number.", clip(words[0], 40)))
-			}
-			t.At = &v
-		}
-		if len(words) > 2 {
-			return nil, kernel.InvalidField("thresholds", "Write a value and a tone on each line: 80 warn.")
-		}
-		out = append(out, t)
-	}
-	return out, nil
-}
-
-func (m *Module) panelForm(f frame, row int, p Panel, queries int) panelFormView {
+func (m *Module) panelForm(f frame, row int, p Panel, queries, singles int) panelFormView {
 	v := panelFormView{frame: f, Saves: f.Version()}
 	rows := make([]ui.Option, max(1, len(f.D.Rows)))
 	for i := range rows {
@@ -113,14 +88,16 @@ func (m *Module) panelForm(f frame, row int, p Panel, queries int) panelFormView
 			t = p.Targets[i]
 		}
 		n := fmt.Sprint(i)
-		v.Queries = append(v.Queries, queryFields{Name: targetName(i), Fields: []ui.Field{
+		few, more := lookFields("query-"+n+"-", t.Look)
+		v.Queries = append(v.Queries, queryFields{Name: targetName(i), More: more, Open: someSaid(more), Fields: append([]ui.Field{
 			{Name: "expr-" + n, Label: "PromQL", Kind: "promql", Value: t.Expr, Rows: 3, Mono: true, API: "/w/" + string(f.WS) + "/explore/api", Required: i == 0,
 				Hint: "Variables are $name; $__rate_interval is a span that rate() can work with."},
 			{Name: "legend-" + n, Label: "Legend", Value: t.Legend, Placeholder: "{{instance}}", Hint: "Empty: the labels that tell the series apart."},
 			{Name: "step-" + n, Label: "Shortest step", Value: t.Step, Placeholder: "15s"},
 			{Name: "hidden-" + n, Label: "Keep, but do not ask", Kind: "checkbox", Checked: t.Hidden},
-		}})
+		}, few...)})
 	}
+	v.Singles = singleFields(p.Overrides, singles)
 	decimals := ""
 	if p.Decimals != nil {
 		decimals = fmt.Sprint(*p.Decimals)
@@ -132,9 +109,14 @@ func (m *Module) panelForm(f frame, row int, p Panel, queries int) panelFormView
 		{Name: "max", Label: "Greatest value of the axis", Value: numberText(p.Max), InputMode: "decimal"},
 		{Name: "thresholds", Label: "Limits", Kind: "textarea", Mono: true, Rows: 3, Value: thresholdText(p.Thresholds), Placeholder: "good\n80 warn\n90 bad",
 			Hint: "A value and a tone on each line, rising: good, warn, bad, active or neutral hold from the value on. The first line may lack the value."},
+		{Name: "mappings", Label: "Texts in place of values", Kind: "textarea", Mono: true, Rows: 3, Value: mappingText(p.Mappings), Placeholder: "0 = Down | bad\n1 = Up | good\nnone = not there",
+			Hint: "One on each line: a value, a span (0..10), /a regular expression/ or none, then what stands in its place, and a tone after |."},
+		{Name: "bands", Label: "Limits fill their part of the drawing", Kind: "checkbox", Checked: p.Bands},
+		{Name: "log", Label: "Logarithmic axis", Kind: "checkbox", Checked: p.Log},
+		{Name: "omit_zero", Label: "Leave out series that are only zero", Kind: "checkbox", Checked: p.OmitZero},
 	}
 	v.Extra = []ui.Field{
-		{Name: "draw", Label: "Draw as", Kind: "select", Required: true, Value: p.Draw, Options: []ui.Option{{Value: "", Label: "lines"}, {Value: "bars", Label: "columns"}}},
+		{Name: "draw", Label: "Draw as", Kind: "select", Required: true, Value: p.Draw, Options: offering(drawOptions("lines"), p.Draw)},
 		{Name: "stack", Label: "Stack the series", Kind: "checkbox", Checked: p.Stack},
 		{Name: "reduce", Label: "One figure of a series is its", Kind: "select", Required: true, Value: p.Reduce, Options: []ui.Option{{Value: "", Label: "last value"}, {Value: "mean", Label: "mean"}, {Value: "min", Label: "least value"}, {Value: "max", Label: "greatest value"}, {Value: "sum", Label: "sum"}}},
 		{Name: "repeat", Label: "Repeat", Kind: "select", Required: true, Value: p.Repeat, Options: repeatOptions(f.D)},
@@ -156,12 +138,19 @@ func (v *panelFormView) withErrors(err error) error {
 	}
 	var all []ui.Field
 	groups := []*[]ui.Field{&v.Main, &v.Scale, &v.Extra, &v.Text}
-	for i := range v.Queries {
-		groups = append(groups, &v.Queries[i].Fields)
+	for _, list := range [][]queryFields{v.Queries, v.Singles} {
+		for i := range list {
+			groups = append(groups, &list[i].Fields, &list[i].More)
+		}
 	}
 	for _, g := range groups {
 		*g = ui.Form{Fields: *g}.WithErrors(e.Fields).Fields
 		all = append(all, *g...)
+	}
+	for _, list := range [][]queryFields{v.Queries, v.Singles} {
+		for i := range list {
+			list[i].Open = list[i].Open || len(ui.Form{Fields: list[i].More}.Invalid()) > 0
+		}
 	}
 	v.Errors = ui.Form{Fields: all}
 	if len(v.Errors.Invalid()) == 0 {
@@ -170,45 +159,33 @@ func (v *panelFormView) withErrors(err error) error {
 	return nil
 }
 
-// readPanel reads the form; the id stays.
-func readPanel(form url.Values, id string) (p Panel, row, queries int, err error) {
+// readPanel reads the form; the id stays. It tells how many queries and single series the form has room for.
+func readPanel(form url.Values, id string) (p Panel, row, queries, singles int, err error) {
 	p = Panel{ID: id, Title: strings.TrimSpace(form.Get("title")), Kind: form.Get("kind"), Unit: strings.TrimSpace(form.Get("unit")), Draw: form.Get("draw"), Stack: form.Get("stack") != "",
 		Reduce: form.Get("reduce"), Repeat: form.Get("repeat"), Description: strings.TrimSpace(form.Get("description")), Link: strings.TrimSpace(form.Get("link")),
-		Text: strings.ReplaceAll(form.Get("text"), "\r\n", "\n"), Format: form.Get("format")}
+		Text: strings.ReplaceAll(form.Get("text"), "\r\n", "\n"), Format: form.Get("format"), Bands: form.Get("bands") != "", Log: form.Get("log") != "", OmitZero: form.Get("omit_zero") != ""}
 	row, _ = strconv.Atoi(form.Get("row"))
 	p.Width, _ = strconv.Atoi(form.Get("width"))
 	p.Height, _ = strconv.Atoi(form.Get("height"))
+	r := lookReader{form: form}
 	for queries < maxTargets && form.Has(fmt.Sprintf("expr-%d", queries)) {
 		n := fmt.Sprint(queries)
 		queries++
 		t := Target{Expr: strings.TrimSpace(strings.ReplaceAll(form.Get("expr-"+n), "\r\n", "\n")), Legend: strings.TrimSpace(form.Get("legend-" + n)), Step: strings.TrimSpace(form.Get("step-" + n)), Hidden: form.Get("hidden-"+n) != ""}
+		t.Look = r.look("query-" + n + "-")
 		if t.Expr != "" {
 			p.Targets = append(p.Targets, t)
 		}
 	}
-	var faults []error
-	note := func(err error) { faults = append(faults, err) }
+	p.Overrides, singles = r.singles()
 	if p.Kind == KindText {
-		p.Targets = nil
+		p.Targets, p.Overrides = nil, nil
 	} else {
 		p.Text, p.Format = "", ""
 	}
-	if p.Min, err = readNumber("min", form.Get("min")); err != nil {
-		note(err)
-	}
-	if p.Max, err = readNumber("max", form.Get("max")); err != nil {
-		note(err)
-	}
-	if d, err := readNumber("decimals", form.Get("decimals")); err != nil {
-		note(err)
-	} else if d != nil {
-		whole := int(*d)
-		p.Decimals = &whole
-	}
-	if p.Thresholds, err = readThresholds(form.Get("thresholds")); err != nil {
-		note(err)
-	}
-	return p, row, queries, joinFields(faults)
+	p.Min, p.Max, p.Decimals = r.number("min"), r.number("max"), r.whole("decimals")
+	p.Thresholds, p.Mappings = r.thresholds("thresholds"), r.mappings("mappings")
+	return p, row, queries, singles, joinFields(r.faults)
 }
 
 // joinFields makes one error of several about fields.
@@ -225,18 +202,6 @@ func joinFields(faults []error) error {
 	return out
 }
 
-func readNumber(field, s string) (*float64, error) {
-	s = strings.TrimSpace(s)
-	if s == "" {
-		return nil, nil
-	}
-	v, err := strconv.ParseFloat(strings.Replace(s, ",", ".", 1), 64)
-	if err != nil || v != v || v-v != 0 { // neither NaN nor infinite
-		return nil, kernel.InvalidField(field, "Write a number.")
-	}
-	return &v, nil
-}
-
 func (m *Module) newPanelPage(w http.ResponseWriter, r *http.Request) error {
 	f, err := m.stored(r)
 	if err != nil {
@@ -250,7 +215,7 @@ func (m *Module) newPanelPage(w http.ResponseWriter, r *http.Request) error {
 	if expr := clipBytes(r.URL.Query().Get("expr"), maxExpr); expr != "" {
 		p.Targets = []Target{{Expr: expr}}
 	}
-	v := m.panelForm(f, row, p, 1)
+	v := m.panelForm(f, row, p, 1, 0)
 	v.IsNew, v.Action = true, f.Base+"/panel"
 	return m.renderPanelForm(w, r, http.StatusOK, v)
 }
@@ -264,7 +229,7 @@ func (m *Module) editPanelPage(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return kernel.Errorf(kernel.NotFound, "There is no such panel on this dashboard.")
 	}
-	v := m.panelForm(f, i, f.D.Rows[i].Panels[j], 0)
+	v := m.panelForm(f, i, f.D.Rows[i].Panels[j], 0, 0)
 	v.Action = f.Base + "/panels/" + f.D.Rows[i].Panels[j].ID + "/edit"
 	return m.renderPanelForm(w, r, http.StatusOK, v)
 }
@@ -288,17 +253,20 @@ func (m *Module) savePanel(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("panel")
-	p, row, queries, err := readPanel(form, id)
+	p, row, queries, singles, err := readPanel(form, id)
 	op := form.Get("op")
 	if err == nil && op == "" {
 		if err = m.placePanel(r, f, readVersion(form), p, row); err == nil {
 			return respond.SeeOther(w, r, undoHref(f))
 		}
 	}
-	if op == "more" {
+	switch op {
+	case "more":
 		queries++
+	case "single":
+		singles++
 	}
-	v := m.panelForm(f, row, p, queries)
+	v := m.panelForm(f, row, p, queries, singles)
 	v.IsNew, v.Action = id == "", r.URL.Path
 	if kernel.CodeOf(err) != kernel.Conflict { // after a conflict the next try is from what there is now
 		v.Saves = readVersion(form)
@@ -388,8 +356,13 @@ func panelFault(err error, d *Dashboard, id string) error {
 		name := strings.TrimPrefix(path, prefix)
 		var n int
 		var field string
-		if c, _ := fmt.Sscanf(strings.NewReplacer("[", " ", "].", " ").Replace(name), "targets %d %s", &n, &field); c == 2 {
-			name = fmt.Sprintf("%s-%d", field, n)
+		place := strings.NewReplacer("[", " ", "].", " ", "]", " ").Replace(name)
+		if c, _ := fmt.Sscanf(place, "targets %d %s", &n, &field); c == 2 {
+			if name = fmt.Sprintf("%s-%d", field, n); lookField[field] {
+				name = fmt.Sprintf("query-%d-%s", n, field)
+			}
+		} else if c, _ := fmt.Sscanf(place, "overrides %d %s", &n, &field); c == 2 {
+			name = fmt.Sprintf("single-%d-%s", n, strings.Replace(strings.Replace(field, "match", "series", 1), "name", "series", 1))
 		} else if k := strings.IndexAny(name, "[."); k > 0 {
 			name = name[:k]
 		}
