@@ -28,6 +28,7 @@ type cli struct {
 	Setup    setupCmd    `cmd:"" help:"Make an owner, a workspace and an API key, also beside a running server."`
 	Promises promisesCmd `cmd:"" help:"Check every promise that this server makes about data."`
 	Announce announceCmd `cmd:"" help:"Announce a new subprocessor to the owners of all workspaces, 30 days before its use."`
+	Notice   noticeCmd   `cmd:"" help:"Tell whoever uses this server of an incident, of maintenance or of a security update."`
 	Audit    auditCmd    `cmd:"" help:"Verify the audit log, and print its heads or a chain."`
 	Jobs     jobsCmd     `cmd:"" help:"Look after the job data."`
 	Bench    benchCmd    `cmd:"" help:"Measure this machine."`

@@ -106,7 +106,7 @@ func (a *App) buildPrivacy() {
 		DB: a.control, UI: a.ui, Clock: a.clock, Logger: a.logger, Version: Version(),
 		Sources: privacy.Sources{
 			Databases: a.Databases(), Collections: a.Collections, Workspaces: c.workspaces, Plans: a.plans(),
-			Routes: routeTable{a}, Audit: c.audit, Mail: c.mail, Payloads: payloads{a}, Keys: a.keys, Ages: c.identity, Facts: a.facts(), Agreements: c.agreement,
+			Routes: routeTable{a}, Audit: c.audit, Mail: c.mail, Payloads: payloads{a}, Keys: a.keys, Ages: c.identity, Facts: a.facts(), Agreements: c.agreement, Notices: notices{a},
 		},
 	})
 	const everyNight, atThree = 24 * time.Hour, 3 * time.Hour
@@ -125,6 +125,13 @@ func (a *App) buildPrivacy() {
 		_, err := c.privacy.RunAll(ctx)
 		return err
 	}, queue.Options{Timeout: time.Hour})
+}
+
+// notices are those of a module that is made later.
+type notices struct{ a *App }
+
+func (n notices) NoticeState(ctx context.Context) (privacy.NoticeState, error) {
+	return n.a.core.status.NoticeState(ctx)
 }
 
 // routeTable is the table of a Mux that is made later.

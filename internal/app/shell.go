@@ -50,6 +50,9 @@ func (a *App) frame(r *http.Request) ui.Frame {
 		f.Viewer.WorkspaceHref = "/w/" + string(actor.WorkspaceID)
 	}
 	var err error
+	if f.Notice, err = a.core.status.Banner(r.Context(), actor.AccountID); err != nil {
+		a.logger.Error("the notices of the server could not be read", "request_id", httpx.RequestID(r.Context()), "error", err)
+	}
 	if f.Viewer.Workspaces, err = a.core.workspaces.Switch(r.Context(), actor); err != nil {
 		a.logger.Error("the workspaces of the menu could not be read", "request_id", httpx.RequestID(r.Context()), "error", err)
 	}

@@ -65,6 +65,44 @@ func checkAgreements(ctx context.Context, in *Inspection) (Result, error) {
 	return f.result("A subprocessor was not announced in time."), nil
 }
 
+// checkNotices (USE-6) wants notices about the server to be publishable where others depend on it, to have a page and a mail,
+// and to have reached the owners.
+func checkNotices(ctx context.Context, in *Inspection) (Result, error) {
+	var f finding
+	if in.Notices == nil || in.Mail == nil {
+		return Result{}, errNoSource("notices")
+	}
+	routes, err := in.routes()
+	if err != nil {
+		return Result{}, err
+	}
+	if !slices.ContainsFunc(routes, func(r httpx.Route) bool {
+		return r.Method == "GET" && r.Path == "/notices" && r.Access == httpx.SignedIn
+	}) {
+		f.bad("there is no page with the notices for whoever is signed in")
+	}
+	if !slices.ContainsFunc(in.Mail.MailTypes(), func(t MailType) bool { return t.Name == "status_server" && !t.Marketing }) {
+		f.bad("there is no mail for the notices")
+	}
+	s, err := in.Notices.NoticeState(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	f.count("updates_mailed_to_owners", s.Told)
+	if s.Untold > 0 {
+		f.bad("%d updates were not mailed to the owners within an hour", s.Untold)
+	}
+	ids, err := in.Workspaces.WorkspaceIDs(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	f.count("workspaces", int64(len(ids)))
+	if !s.Speaks && len(ids) > 1 {
+		f.bad("nobody can publish notices to %d workspaces: set --status-workspace", len(ids))
+	}
+	return f.result("Whoever uses this server would not hear of an incident, of maintenance or of a security update."), nil
+}
+
 // checkMailTypes (USE-4) wants every kind of marketing mail to need an opt-in.
 func checkMailTypes(_ context.Context, in *Inspection) (Result, error) {
 	var f finding

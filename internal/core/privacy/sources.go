@@ -28,6 +28,7 @@ type Sources struct {
 	Ages       Ages
 	Facts      Facts
 	Agreements Agreements
+	Notices    Notices
 
 	// SweepEvery is how often the sweep runs: an item may be that much older than its limit. 0 is DefaultSweepEvery.
 	SweepEvery time.Duration
@@ -100,6 +101,18 @@ type AgreementState struct {
 	InUse         int64    // subprocessors
 	Announced     int64    // that are not in use yet
 	WithoutNotice []string // names of those that came into use unannounced although somebody had signed
+}
+
+// Notices knows what the operator told of the server itself.
+type Notices interface {
+	NoticeState(ctx context.Context) (NoticeState, error)
+}
+
+// NoticeState is whether notices about the server can be published, and whom they reached.
+type NoticeState struct {
+	Speaks bool  // somebody can publish them
+	Told   int64 // updates that the owners of all workspaces were mailed
+	Untold int64 // updates that they were not mailed, an hour after they were published
 }
 
 // Facts are settings in force that promises are about.

@@ -25,13 +25,13 @@ func (m *Module) Page(ctx context.Context, ws kernel.WorkspaceID) (p Page, err e
 	return p, err
 }
 
-// public finds the page at an address. One that is off is as if it were not.
-func (m *Module) public(ctx context.Context, slug string) (p Page, err error) {
-	err = m.d.DB.QueryRow(ctx, `SELECT workspace_id, slug, title, about FROM status_pages WHERE slug = $1 AND public <> 0`, slug).Scan(&p.WorkspaceID, &p.Slug, &p.Title, &p.About)
+func (m *Module) publicPageAt(ctx context.Context, slug string) (p Page, err error) {
+	var updated int64
+	err = m.d.DB.QueryRow(ctx, `SELECT workspace_id, slug, title, about, updated_at FROM status_pages WHERE slug = $1 AND public <> 0`, slug).Scan(&p.WorkspaceID, &p.Slug, &p.Title, &p.About, &updated)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, kernel.Errorf(kernel.NotFound, "There is no status page at this address.")
 	}
-	p.Public = true
+	p.Public, p.UpdatedAt = true, kernel.FromMicros(updated)
 	return p, err
 }
 
@@ -56,6 +56,7 @@ func (m *Module) SavePage(ctx context.Context, p Page) error {
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
+		tx.AfterCommit(m.changed)
 		_, err = tx.Exec(ctx, `INSERT INTO status_pages (workspace_id, slug, title, about, public, updated_at) VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT (workspace_id) DO UPDATE SET slug = excluded.slug, title = excluded.title, about = excluded.about, public = excluded.public, updated_at = excluded.updated_at`,
 			string(p.WorkspaceID), p.Slug, p.Title, strings.TrimSpace(p.About), flag(p.Public), kernel.Micros(tx.Now()))
@@ -137,8 +138,17 @@ func (m *Module) Notice(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID
 	return all[0], nil
 }
 
+// OfAlert finds the newest notice that was made from an alert.
+func (m *Module) OfAlert(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) (n Notice, ok bool, err error) {
+	all, err := m.notices(ctx, `workspace_id = $1 AND alert_id = $2 AND deleted_at = 0`, string(ws), string(id))
+	if err != nil || len(all) == 0 {
+		return n, false, err
+	}
+	return all[0], true, nil
+}
+
 func (m *Module) notices(ctx context.Context, where string, args ...any) (out []Notice, err error) {
-	rows, err := m.d.DB.Query(ctx, `SELECT id, kind, title, impact, state, components, starts_at, ends_at, over_at, deleted_at FROM status_notices WHERE `+where+` ORDER BY starts_at DESC, id DESC`, args...)
+	rows, err := m.d.DB.Query(ctx, `SELECT id, kind, title, impact, state, components, starts_at, ends_at, over_at, deleted_at, alert_id FROM status_notices WHERE `+where+` ORDER BY starts_at DESC, id DESC`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +158,7 @@ func (m *Module) notices(ctx context.Context, where string, args ...any) (out []
 		var n Notice
 		var components string
 		var starts, ends, over, deleted int64
-		if err := rows.Scan(&n.ID, &n.Kind, &n.Title, &n.Impact, &n.State, &components, &starts, &ends, &over, &deleted); err != nil {
+		if err := rows.Scan(&n.ID, &n.Kind, &n.Title, &n.Impact, &n.State, &components, &starts, &ends, &over, &deleted, &n.AlertID); err != nil {
 			return nil, err
 		}
 		for id := range strings.FieldsSeq(components) {
@@ -161,7 +171,7 @@ func (m *Module) notices(ctx context.Context, where string, args ...any) (out []
 	if err := rows.Err(); err != nil || len(out) == 0 {
 		return nil, err
 	}
-	updates, err := m.d.DB.Query(ctx, `SELECT notice_id, at, state, body FROM status_updates WHERE notice_id IN (SELECT id FROM status_notices WHERE `+where+`) ORDER BY at DESC, id DESC`, args...)
+	updates, err := m.d.DB.Query(ctx, `SELECT notice_id, id, at, state, body FROM status_updates WHERE notice_id IN (SELECT id FROM status_notices WHERE `+where+`) ORDER BY at DESC, id DESC`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +180,7 @@ func (m *Module) notices(ctx context.Context, where string, args ...any) (out []
 		var id kernel.ID
 		var u Update
 		var us int64
-		if err := updates.Scan(&id, &us, &u.State, &u.Text); err != nil {
+		if err := updates.Scan(&id, &u.ID, &us, &u.State, &u.Text); err != nil {
 			return nil, err
 		}
 		u.At = kernel.FromMicros(us)
@@ -196,9 +206,9 @@ func (m *Module) Publish(ctx context.Context, ws kernel.WorkspaceID, n Notice, t
 		return n, err
 	}
 	return n, m.d.DB.Tx(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO status_notices (id, workspace_id, kind, title, impact, state, components, starts_at, ends_at, over_at, created_at, deleted_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 0)`,
-			string(n.ID), string(ws), n.Kind, n.Title, n.Impact, n.State, join(n.Components), kernel.Micros(n.StartsAt), kernel.Micros(n.EndsAt), kernel.Micros(tx.Now()))
+		_, err := tx.Exec(ctx, `INSERT INTO status_notices (id, workspace_id, kind, title, impact, state, components, starts_at, ends_at, over_at, created_at, deleted_at, alert_id)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, $11)`,
+			string(n.ID), string(ws), n.Kind, n.Title, n.Impact, n.State, join(n.Components), kernel.Micros(n.StartsAt), kernel.Micros(n.EndsAt), kernel.Micros(tx.Now()), string(n.AlertID))
 		if err != nil {
 			return err
 		}
@@ -234,12 +244,17 @@ func (m *Module) tell(ctx context.Context, tx *db.Tx, box *seal.Box, ws kernel.W
 	if _, err := tx.Exec(ctx, `UPDATE status_notices SET state = $3, over_at = $4 WHERE workspace_id = $1 AND id = $2`, string(ws), string(n.ID), n.State, ended); err != nil {
 		return err
 	}
+	u := Update{ID: kernel.NewID(tx.Now()), At: tx.Now(), State: n.State, Text: text}
 	_, err := tx.Exec(ctx, `INSERT INTO status_updates (id, notice_id, workspace_id, at, state, body) VALUES ($1, $2, $3, $4, $5, $6)`,
-		string(kernel.NewID(tx.Now())), string(n.ID), string(ws), kernel.Micros(tx.Now()), n.State, text)
+		string(u.ID), string(n.ID), string(ws), kernel.Micros(u.At), u.State, u.Text)
 	if err != nil {
 		return err
 	}
-	return m.mailUpdate(ctx, tx, box, ws, n, text)
+	tx.AfterCommit(m.changed)
+	if err := m.spread(ctx, tx, box, ws, n, u); err != nil {
+		return err
+	}
+	return m.announce(ctx, tx, ws, u)
 }
 
 // Change corrects what a notice says of itself. Nobody is told: for that there are updates.
@@ -248,7 +263,7 @@ func (m *Module) Change(ctx context.Context, ws kernel.WorkspaceID, n Notice) er
 	if err != nil {
 		return err
 	}
-	n.Kind, n.State = old.Kind, old.State
+	n.Kind, n.State, n.AlertID = old.Kind, old.State, "" // the alert may be gone by now, and stays what it was
 	if err := m.check(ctx, ws, &n); err != nil {
 		return err
 	}
@@ -304,6 +319,11 @@ func (m *Module) check(ctx context.Context, ws kernel.WorkspaceID, n *Notice) (e
 	}
 	if n.Kind == Maintenance && !n.EndsAt.After(n.StartsAt) {
 		return kernel.InvalidField("ends", "The end comes after the beginning.")
+	}
+	if n.AlertID != "" && m.d.Alerts != nil {
+		if _, err := m.d.Alerts.FindAlert(ctx, ws, n.AlertID); err != nil {
+			return err
+		}
 	}
 	known, err := m.Components(ctx, ws)
 	if err != nil {

@@ -23,10 +23,13 @@ const (
 	pathManage    = "/w/{ws}/status-page"
 	pathIncidents = pathManage + "/incidents"
 	pathPublic    = "/status/{slug}"
+	pathServer    = "/notices"
 	maxForm       = 64 << 10
 )
 
 func home(ws kernel.WorkspaceID) string { return "/w/" + string(ws) + "/status-page" }
+
+func publicHref(p Page) string { return "/status/" + p.Slug }
 
 func noticeHref(ws kernel.WorkspaceID, id kernel.ID) string {
 	return home(ws) + "/incidents/" + string(id)
@@ -49,16 +52,18 @@ func (m *Module) Routes() []httpx.Route {
 		return httpx.Route{Method: "GET", Path: path, Handler: h, Access: httpx.Public, Rate: httpx.RatePage}
 	}
 	secret := func(r httpx.Route) httpx.Route { r.Secrets = []string{"token"}; return r }
-	act := func(path string, h httpx.Handler, why string) httpx.Route {
-		return httpx.Route{Method: "POST", Path: path, Handler: h, Access: httpx.Public, Rate: httpx.RateWrite, NoAudit: why, MaxBody: maxForm}
-	}
 	const own = "a visitor's own subscription, of which a list is kept and no log"
+	act := func(path string, h httpx.Handler, rate httpx.RateClass) httpx.Route {
+		return httpx.Route{Method: "POST", Path: path, Handler: h, Access: httpx.Public, Rate: rate, NoAudit: own, MaxBody: maxForm}
+	}
 	return []httpx.Route{
 		view(pathManage, m.managePage),
 		change(pathManage+"/settings", m.settingsPage),
 		post("status_page.update", pathManage+"/settings", m.saveSettings),
 		post("status_component.create", pathManage+"/components", m.addComponent),
 		post("status_component.delete", pathManage+"/components/{id}/delete", m.removeComponent),
+		post("status_webhook.delete", pathManage+"/webhooks/{id}/delete", m.removeWebhook),
+		post("status_webhook.enable", pathManage+"/webhooks/{id}/enable", m.enableWebhook),
 		change(pathIncidents+"/new", m.newPage),
 		post("status_notice.create", pathIncidents, m.create),
 		view(pathIncidents+"/{id}", m.noticePage),
@@ -71,11 +76,16 @@ func (m *Module) Routes() []httpx.Route {
 		public(pathPublic, m.publicPage),
 		public(pathPublic+"/feed", m.feed),
 		public(pathPublic+"/incidents/{id}", m.publicNotice),
-		act(pathPublic+"/subscribe", m.subscribePost, own),
+		act(pathPublic+"/subscribe", m.subscribePost, httpx.RateMail),
+		act(pathPublic+"/subscribe/webhook", m.subscribeWebhookPost, httpx.RateMail),
 		secret(public(pathPublic+"/confirm/{token}", m.confirmPage)),
-		secret(act(pathPublic+"/confirm/{token}", m.confirmPost, own)),
+		secret(act(pathPublic+"/confirm/{token}", m.confirmPost, httpx.RateWrite)),
 		secret(public(pathPublic+"/unsubscribe/{token}", m.unsubscribePage)),
-		secret(act(pathPublic+"/unsubscribe/{token}", m.unsubscribePost, own)),
+		secret(act(pathPublic+"/unsubscribe/{token}", m.unsubscribePost, httpx.RateWrite)),
+
+		public("/status", m.serverStatus),
+		{Method: "GET", Path: pathServer, Handler: m.serverPage, Access: httpx.SignedIn, Rate: httpx.RatePage},
+		{Method: "POST", Path: pathServer + "/{id}/hide", Handler: m.hidePost, Access: httpx.SignedIn, Rate: httpx.RateWrite, NoAudit: "what somebody has read", MaxBody: maxForm},
 	}
 }
 
@@ -121,45 +131,60 @@ type noticeRow struct {
 	Href   string
 	Names  []string // of the parts that are affected
 	Tone   ui.Tone
-	Latest string
+	Latest *Update
 }
 
-// Heading is the kind and how far it is.
-func (n noticeRow) Heading() string { return word(n.State) }
+// KindWord is what it is, at the beginning of a sentence.
+func (n noticeRow) KindWord() string { return word(n.Kind) }
+
+// Lasted is how long it took.
+func (n noticeRow) Lasted() time.Duration { return n.OverAt.Sub(n.StartsAt) }
 
 func row(n Notice, href string, parts []Component) noticeRow {
-	r := noticeRow{Notice: n, Href: href, Tone: "warn"}
-	for _, c := range parts {
-		if slices.Contains(n.Components, c.ID) {
-			r.Names = append(r.Names, c.Name)
-		}
-	}
-	switch {
-	case n.Over():
-		r.Tone = "good"
-	case n.Kind == Maintenance:
-		r.Tone = "active"
-	case n.Impact == "critical" || n.Impact == "major":
-		r.Tone = "bad"
-	}
+	r := noticeRow{Notice: n, Href: href, Tone: toneOf(n), Names: namesOf(parts, n)}
 	if len(n.Updates) > 0 {
-		r.Latest = n.Updates[0].Text
+		r.Latest = &n.Updates[0]
 	}
 	return r
 }
 
+// namesOf are the names of the parts that a notice affects.
+func namesOf(parts []Component, n Notice) []string {
+	out := []string{}
+	for _, c := range parts {
+		if slices.Contains(n.Components, c.ID) {
+			out = append(out, c.Name)
+		}
+	}
+	return out
+}
+
+func toneOf(n Notice) ui.Tone {
+	switch {
+	case n.Over():
+		return ui.ToneGood
+	case n.Kind != Incident:
+		return ui.ToneActive
+	case n.Impact == "minor":
+		return ui.ToneWarn
+	}
+	return ui.ToneBad
+}
+
 type manageView struct {
-	Page        Page
-	Public      string // where it can be read
-	Settings    string
-	Open, Past  []noticeRow
-	Deleted     []noticeRow
-	Components  []Component
-	Add         ui.Form
-	Base        string
-	Subscribers int64
-	May         bool
-	Empty       *ui.Empty
+	Page       Page
+	Public     string // where it can be read
+	Settings   string
+	Open, Past []noticeRow
+	Deleted    []noticeRow
+	Components []Component
+	Add        ui.Form
+	Base       string
+	Mails      int64
+	Webhooks   []Subscriber
+	Server     bool // the page speaks for the server
+	May        bool
+	Empty      *ui.Empty
 }
 
 func (m *Module) managePage(w http.ResponseWriter, r *http.Request) error {
@@ -172,7 +197,7 @@ func (m *Module) renderManage(w http.ResponseWriter, r *http.Request, name strin
 	if err != nil {
 		return err
 	}
-	v := manageView{Page: p, Base: home(ws), Settings: home(ws) + "/settings", May: mayChange(r),
+	v := manageView{Page: p, Base: home(ws), Server: ws == m.d.Server, Settings: home(ws) + "/settings", May: mayChange(r),
 		Add: ui.Form{Action: home(ws) + "/components", Submit: "Add", Narrow: true, Fields: []ui.Field{{Name: "name", Label: "Part of your service", Value: name, MaxLength: maxTitle, Required: true, Placeholder: "API"}}}}
 	status, err := formStatus(&v.Add, wrong)
 	if err != nil {
@@ -190,7 +215,8 @@ func (m *Module) renderManage(w http.ResponseWriter, r *http.Request, name strin
 		return err
 	}
 	if v.May {
-		page.Actions = []ui.Action{{Label: "Plan maintenance", Href: home(ws) + "/incidents/new?kind=maintenance"}, {Label: "New incident", Href: home(ws) + "/incidents/new", Icon: "plus", Primary: true}}
+		fresh := home(ws) + "/incidents/new"
+		page.Actions = []ui.Action{{Label: "Security update", Href: fresh + "?kind=security+update"}, {Label: "Plan maintenance", Href: fresh + "?kind=maintenance"}, {Label: "New incident", Href: fresh, Icon: "plus", Primary: true}}
 	}
 	return m.pages.Render(w, r, status, "manage", page)
 }
@@ -200,7 +226,10 @@ func (m *Module) fillManage(ctx context.Context, ws kernel.WorkspaceID, v *manag
 	if v.Components, err = m.Components(ctx, ws); err != nil {
 		return err
 	}
-	if v.Subscribers, err = m.Subscribers(ctx, ws); err != nil {
+	if v.Mails, err = m.Mails(ctx, ws); err != nil {
+		return err
+	}
+	if v.Webhooks, err = m.Webhooks(ctx, ws); err != nil {
 		return err
 	}
 	all, err := m.Notices(ctx, ws, m.d.Clock().Add(-barDays*24*time.Hour), true)
@@ -221,6 +250,7 @@ func (m *Module) fillManage(ctx context.Context, ws kernel.WorkspaceID, v *manag
 func toasts(r *http.Request, ws kernel.WorkspaceID) []ui.Toast {
 	q := r.URL.Query()
 	text := map[string]string{"saved": "The status page is saved.", "added": "The part is on the page.", "removed": "The part is off the page.",
+		"hook-removed": "The webhook gets nothing more.", "hook-enabled": "The webhook gets the next update.",
 		"published": "It is published.", "told": "The update is published.", "changed": "The change is saved.", "deleted": "It is off the page; it can be put back for 30 days.", "restored": "It is on the page again."}[q.Get("done")]
 	if text == "" {
 		return nil
@@ -251,9 +281,9 @@ func (m *Module) renderSettings(w http.ResponseWriter, r *http.Request, p Page, 
 }
 
 type formView struct {
-	Form   ui.Form
-	Parts  []part
-	Delete string
+	Form  ui.Form
+	Parts []part
+	Note  string // who reads it, if that is a surprise
 }
 
 type part struct {
@@ -275,6 +305,25 @@ func (m *Module) saveSettings(w http.ResponseWriter, r *http.Request) error {
 		detail = "public"
 	}
 	return m.done(w, r, "status_page.update", "status_page:"+p.Slug, detail, home(p.WorkspaceID)+"?done=saved")
+}
+
+func (m *Module) removeWebhook(w http.ResponseWriter, r *http.Request) error {
+	return m.onWebhook(w, r, m.RemoveWebhook, "status_webhook.delete", "hook-removed")
+}
+
+func (m *Module) enableWebhook(w http.ResponseWriter, r *http.Request) error {
+	return m.onWebhook(w, r, m.EnableWebhook, "status_webhook.enable", "hook-enabled")
+}
+
+func (m *Module) onWebhook(w http.ResponseWriter, r *http.Request, do func(context.Context, kernel.WorkspaceID, kernel.ID) error, action, done string) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	if err := do(r.Context(), wsOf(r), id); err != nil {
+		return err
+	}
+	return m.done(w, r, action, webhookTarget(id), "", home(wsOf(r))+"?done="+done)
 }
 
 // done writes the audit log and goes on.

@@ -1,15 +1,12 @@
 package status
 
 import (
-	"encoding/xml"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/kept-dev/kept/internal/platform/httpx"
-	"github.com/kept-dev/kept/internal/platform/httpx/respond"
 	"github.com/kept-dev/kept/internal/ui"
 )
 
@@ -19,53 +16,62 @@ type day struct {
 	Tone  ui.Tone // good, warn, bad; empty: it was not listed yet
 	Title string
 	X     int // where the bar stands
+
+	titles []string
 }
 
 type componentView struct {
 	Component
-	Tone ui.Tone
-	Word string
-	Days []day
+	Tone   ui.Tone
+	Word   string
+	Days   []day
+	Spoken string // the days with incidents, for those who do not see the bars
 }
 
 type publicView struct {
 	Page                Page
 	Tone                ui.Tone
+	Icon                string
 	Headline            string
 	Open, Planned, Past []noticeRow
 	Components          []componentView
-	Subscribe           ui.Form
+	Mail, Webhook       ui.Form
 	Feed                string
 	BarDays             int
 }
 
 func (m *Module) publicPage(w http.ResponseWriter, r *http.Request) error {
-	return m.renderPublic(w, r, "", nil)
+	s, err := m.public(r.Context(), r.PathValue("slug"))
+	if err != nil {
+		return err
+	}
+	if r.URL.RawQuery == "" {
+		cache(w)
+	}
+	return m.renderPublic(w, r, s, mailForm(s.page, ""), webhookForm(s.page, ""), http.StatusOK)
 }
 
-func (m *Module) renderPublic(w http.ResponseWriter, r *http.Request, address string, wrong error) error {
-	p, err := m.public(r.Context(), r.PathValue("slug"))
-	if err != nil {
-		return err
-	}
-	now := m.d.Clock()
-	v := publicView{Page: p, Tone: "good", Headline: "Everything works", Feed: "/status/" + p.Slug + "/feed", BarDays: barDays,
-		Subscribe: ui.Form{Action: "/status/" + p.Slug + "/subscribe", Submit: "Subscribe", Narrow: true, Fields: []ui.Field{
-			{Name: "address", Label: "E-mail address", Kind: "email", Autocomplete: "email", Required: true, Value: address, MaxLength: 254, Hint: "You get a link to confirm. Every mail has one to stop."}}}}
-	status, err := formStatus(&v.Subscribe, wrong)
-	if err != nil {
-		return err
-	}
-	parts, err := m.Components(r.Context(), p.WorkspaceID)
-	if err != nil {
-		return err
-	}
-	all, err := m.Notices(r.Context(), p.WorkspaceID, now.Add(-barDays*24*time.Hour), false)
-	if err != nil {
-		return err
-	}
-	for _, n := range all {
-		x := row(n, "/status/"+p.Slug+"/incidents/"+string(n.ID), parts)
+// cache lets browsers and proxies keep a public page as long as we do ourselves: it is the same for everybody.
+func cache(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "public, max-age="+strconv.Itoa(int(showFor.Seconds())))
+}
+
+func mailForm(p Page, address string) ui.Form {
+	return ui.Form{Action: publicHref(p) + "/subscribe", Submit: "Subscribe", Narrow: true, Fields: []ui.Field{
+		{Name: "address", Label: "E-mail address", Kind: "email", Autocomplete: "email", Required: true, Value: address, MaxLength: 254, Hint: "You get a link to confirm. Every mail has one to stop."}}}
+}
+
+func webhookForm(p Page, address string) ui.Form {
+	return ui.Form{Action: publicHref(p) + "/subscribe/webhook", Submit: "Subscribe the webhook", Narrow: true, Fields: []ui.Field{
+		{Name: "url", Label: "Webhook", Kind: "url", Autocomplete: "off", Required: true, Value: address, MaxLength: 2000, Mono: true, Placeholder: "https://example.com/hooks/status",
+			Hint: "It is sent JSON with a link to confirm. Every message is signed and has a link to stop."}}}
+}
+
+func (m *Module) renderPublic(w http.ResponseWriter, r *http.Request, s shown, mail, webhook ui.Form, status int) error {
+	p, now := s.page, m.d.Clock()
+	v := publicView{Page: p, Feed: publicHref(p) + "/feed", BarDays: barDays, Mail: mail, Webhook: webhook}
+	for _, n := range s.notices {
+		x := row(n, publicHref(p)+"/incidents/"+string(n.ID), s.components)
 		switch {
 		case n.Over():
 			v.Past = append(v.Past, x)
@@ -76,12 +82,20 @@ func (m *Module) renderPublic(w http.ResponseWriter, r *http.Request, address st
 		}
 	}
 	v.Tone, v.Headline = headline(v.Open)
-	for _, c := range parts {
-		v.Components = append(v.Components, component(c, all, now))
+	v.Icon = map[ui.Tone]string{ui.ToneGood: "check", ui.ToneActive: "clock"}[v.Tone]
+	if v.Icon == "" {
+		v.Icon = "alert"
 	}
-	page := ui.Page{Title: p.Title, Lead: p.About, Shape: ui.ShapePlain, Body: v}
-	if r.URL.Query().Get("done") == "asked" {
-		page.Toasts = []ui.Toast{{Tone: ui.ToneGood, Text: "If the address is not subscribed yet, a mail with a link to confirm is on its way."}}
+	for _, c := range s.components {
+		v.Components = append(v.Components, component(c, s.notices, now))
+	}
+	page := ui.Page{Title: p.Title, Lead: p.About, Shape: ui.ShapePublic, Feed: v.Feed, Body: v}
+	if text := map[string]string{
+		"asked":  "If the address is not subscribed yet, a mail with a link to confirm is on its way.",
+		"posted": "If the webhook is not subscribed yet, a message with a link to confirm is on its way. Open the link within 7 days.",
+		"ended":  "You get nothing more from this page.",
+	}[r.URL.Query().Get("done")]; text != "" {
+		page.Toasts = []ui.Toast{{Tone: ui.ToneGood, Text: text}}
 	}
 	return m.pages.Render(w, r, status, "public", page)
 }
@@ -95,7 +109,7 @@ func headline(open []noticeRow) (tone ui.Tone, text string) {
 			return "bad", "Something is broken"
 		case n.Kind == Incident:
 			tone, text = "warn", "Something does not work well"
-		case tone == "good":
+		case n.Kind == Maintenance && tone == "good":
 			tone, text = "active", "Maintenance is under way"
 		}
 	}
@@ -108,7 +122,7 @@ func component(c Component, all []Notice, now time.Time) componentView {
 	today := now.UTC().Truncate(24 * time.Hour)
 	for i := barDays - 1; i >= 0; i-- {
 		at := today.Add(-time.Duration(i) * 24 * time.Hour)
-		d := day{At: at, Tone: "good", Title: "no incident", X: 4 * (barDays - 1 - i)}
+		d := day{At: at, Tone: "good", Title: "no incident", X: 5 * (barDays - 1 - i)}
 		if at.Add(24 * time.Hour).Before(c.CreatedAt) {
 			d.Tone, d.Title = "", "not listed yet"
 		}
@@ -121,7 +135,11 @@ func component(c Component, all []Notice, now time.Time) componentView {
 			} else if d.Tone != "bad" {
 				d.Tone = "warn"
 			}
-			d.Title = n.Title
+			d.titles = append(d.titles, n.Title)
+		}
+		if len(d.titles) > 0 {
+			d.Title = strings.Join(d.titles, "; ")
+			v.Spoken += at.Format("2 January") + ": " + d.Title + ". "
 		}
 		v.Days = append(v.Days, d)
 	}
@@ -134,7 +152,7 @@ func component(c Component, all []Notice, now time.Time) componentView {
 			v.Tone, v.Word = "bad", "broken"
 		case n.Kind == Incident && v.Tone != "bad":
 			v.Tone, v.Word = "warn", "does not work well"
-		case v.Tone == "good":
+		case n.Kind == Maintenance && v.Tone == "good":
 			v.Tone, v.Word = "active", "in maintenance"
 		}
 	}
@@ -142,7 +160,7 @@ func component(c Component, all []Notice, now time.Time) componentView {
 }
 
 func (m *Module) publicNotice(w http.ResponseWriter, r *http.Request) error {
-	p, err := m.public(r.Context(), r.PathValue("slug"))
+	s, err := m.public(r.Context(), r.PathValue("slug"))
 	if err != nil {
 		return err
 	}
@@ -150,136 +168,12 @@ func (m *Module) publicNotice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n, err := m.Notice(r.Context(), p.WorkspaceID, id, false)
-	if err != nil {
-		return err
-	}
-	parts, err := m.Components(r.Context(), p.WorkspaceID)
-	if err != nil {
-		return err
-	}
-	return m.pages.Render(w, r, http.StatusOK, "public_notice", ui.Page{Title: n.Title, Shape: ui.ShapePlain, Crumbs: []ui.Crumb{{Label: p.Title, Href: "/status/" + p.Slug}}, Body: row(n, "", parts)})
-}
-
-// The feed, as RFC 4287 wants it.
-type (
-	atomFeed struct {
-		XMLName xml.Name    `xml:"http://www.w3.org/2005/Atom feed"`
-		Title   string      `xml:"title"`
-		ID      string      `xml:"id"`
-		Updated string      `xml:"updated"`
-		Author  string      `xml:"author>name"`
-		Links   []atomLink  `xml:"link"`
-		Entries []atomEntry `xml:"entry"`
-	}
-	atomLink struct {
-		Rel  string `xml:"rel,attr"`
-		Href string `xml:"href,attr"`
-	}
-	atomEntry struct {
-		Title   string   `xml:"title"`
-		ID      string   `xml:"id"`
-		Updated string   `xml:"updated"`
-		Link    atomLink `xml:"link"`
-		Content string   `xml:"content"`
-	}
-)
-
-func (m *Module) feed(w http.ResponseWriter, r *http.Request) error {
-	p, err := m.public(r.Context(), r.PathValue("slug"))
-	if err != nil {
-		return err
-	}
-	all, err := m.Notices(r.Context(), p.WorkspaceID, m.d.Clock().Add(-barDays*24*time.Hour), false)
-	if err != nil {
-		return err
-	}
-	home := m.d.BaseURL() + "/status/" + p.Slug
-	f := atomFeed{Title: p.Title, ID: home, Author: p.Title, Updated: time.Unix(0, 0).UTC().Format(time.RFC3339), Links: []atomLink{{"alternate", home}, {"self", home + "/feed"}}}
-	var newest time.Time
-	for _, n := range all {
-		for _, u := range n.Updates {
-			href := home + "/incidents/" + string(n.ID)
-			f.Entries = append(f.Entries, atomEntry{Title: n.Title + " (" + u.State + ")", ID: href + "#" + strconv.FormatInt(u.At.UnixMicro(), 36), Updated: u.At.Format(time.RFC3339), Link: atomLink{"alternate", href}, Content: u.Text})
-			if u.At.After(newest) {
-				newest = u.At
-				f.Updated = u.At.Format(time.RFC3339)
-			}
+	n, ok := s.find(id)
+	if !ok {
+		if n, err = m.Notice(r.Context(), s.page.WorkspaceID, id, false); err != nil {
+			return err
 		}
 	}
-	slices.SortStableFunc(f.Entries, func(a, b atomEntry) int { return strings.Compare(b.Updated, a.Updated) })
-	text, err := xml.MarshalIndent(f, "", " ")
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/atom+xml; charset=utf-8")
-	w.Header().Set("Cache-Control", "public, max-age=60")
-	_, err = w.Write(append([]byte(xml.Header), text...))
-	return err
-}
-
-func (m *Module) subscribePost(w http.ResponseWriter, r *http.Request) error {
-	p, err := m.public(r.Context(), r.PathValue("slug"))
-	if err != nil {
-		return err
-	}
-	form, err := httpx.ReadForm(r)
-	if err != nil {
-		return err
-	}
-	if err := m.Subscribe(r.Context(), p, form.Get("address")); err != nil {
-		return m.renderPublic(w, r, form.Get("address"), err)
-	}
-	return respond.SeeOther(w, r, "/status/"+p.Slug+"?done=asked")
-}
-
-func (m *Module) tokenPage(r *http.Request) (p Page, token string, err error) {
-	if p, err = m.public(r.Context(), r.PathValue("slug")); err != nil {
-		return p, "", err
-	}
-	token = r.PathValue("token")
-	_, _, err = m.subscriberOf(r.Context(), p, token)
-	return p, token, err
-}
-
-func (m *Module) question(w http.ResponseWriter, r *http.Request, title, text string, form ui.Form) error {
-	return m.pages.Render(w, r, http.StatusOK, "question", ui.Page{Title: title, Shape: ui.ShapeCenter, Body: ui.Dialog{Text: text, Form: form}})
-}
-
-func (m *Module) confirmPage(w http.ResponseWriter, r *http.Request) error {
-	p, token, err := m.tokenPage(r)
-	if err != nil {
-		return err
-	}
-	return m.question(w, r, "Get these updates?", "Incidents and maintenance of “"+p.Title+"” are sent to your address.", ui.Form{Action: "/status/" + p.Slug + "/confirm/" + token, Submit: "Yes, send them"})
-}
-
-func (m *Module) confirmPost(w http.ResponseWriter, r *http.Request) error {
-	p, token, err := m.tokenPage(r)
-	if err != nil {
-		return err
-	}
-	if err := m.Confirm(r.Context(), p, token); err != nil {
-		return err
-	}
-	return m.question(w, r, "You are subscribed", "You get the next update of “"+p.Title+"” by mail. If you do not want that any more:", ui.Form{Action: "/status/" + p.Slug + "/unsubscribe/" + token, Submit: "Unsubscribe"})
-}
-
-func (m *Module) unsubscribePage(w http.ResponseWriter, r *http.Request) error {
-	p, token, err := m.tokenPage(r)
-	if err != nil {
-		return err
-	}
-	return m.question(w, r, "No more of these updates?", "Your address is forgotten and gets nothing of “"+p.Title+"” any more.", ui.Form{Action: "/status/" + p.Slug + "/unsubscribe/" + token, Submit: "Unsubscribe"})
-}
-
-func (m *Module) unsubscribePost(w http.ResponseWriter, r *http.Request) error {
-	p, token, err := m.tokenPage(r)
-	if err != nil {
-		return err
-	}
-	if err := m.Unsubscribe(r.Context(), p, token); err != nil {
-		return err
-	}
-	return respond.SeeOther(w, r, "/status/"+p.Slug)
+	cache(w)
+	return m.pages.Render(w, r, http.StatusOK, "public_notice", ui.Page{Title: n.Title, Shape: ui.ShapePublic, Crumbs: []ui.Crumb{{Label: s.page.Title, Href: publicHref(s.page)}}, Body: row(n, "", s.components)})
 }

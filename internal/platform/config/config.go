@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/kept-dev/kept/internal/kernel"
 )
 
 // Config is what the commands that open the data have in common. The tags are kong's: a flag --like-this is
@@ -51,6 +53,8 @@ type Config struct {
 	InstanceKey Secret `help:"Key that wraps all other keys, 32 bytes in base64; without it a file in the data directory is used." secret:"true" placeholder:"KEY"`
 
 	Operator string `help:"Who runs this server, name and address, for the data processing agreement." placeholder:"NAME"`
+
+	StatusWorkspace string `name:"status-workspace" help:"Workspace whose status page speaks for this server: its notices are shown to whoever is signed in and mailed to the owners of all workspaces. Its id stands in the address of its pages, behind /w/." placeholder:"ID"`
 
 	JobsDays      int           `help:"Days that job events are kept; 0 keeps them for ever." default:"0" placeholder:"DAYS"`
 	MetricsDays   int           `help:"Days that metrics are kept; 0 keeps them for ever." default:"365" placeholder:"DAYS"`
@@ -112,7 +116,7 @@ func (c *Config) Secure() bool {
 
 // Validate checks everything that can be checked without opening anything.
 func (c *Config) Validate() error {
-	for _, check := range []func() error{c.checkPlaces, c.checkBaseURL, c.checkTLS, c.checkMail, c.checkLogs} {
+	for _, check := range []func() error{c.checkPlaces, c.checkBaseURL, c.checkTLS, c.checkMail, c.checkLogs, c.checkStatus} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -162,6 +166,13 @@ func (c *Config) checkTLS() error {
 		if _, err := os.Stat(file); err != nil {
 			return invalid("tls-cert", "%v", err)
 		}
+	}
+	return nil
+}
+
+func (c *Config) checkStatus() error {
+	if c.StatusWorkspace != "" && !kernel.ValidID(c.StatusWorkspace) {
+		return invalid("status-workspace", "%q is not the id of a workspace; it stands in the address of the workspace's pages, behind /w/", c.StatusWorkspace)
 	}
 	return nil
 }
