@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -77,39 +78,36 @@ func (a *askedNames) note(ws kernel.WorkspaceID, metric string) {
 	a.fresh[ws][metric] = now
 }
 
-// noting notes the metric that matchers name. If they name none, it is for the series that are found to tell: then it
-// returns how.
-func (q *querier) noting(hints *storage.SelectHints, matchers []*labels.Matcher) func(labels.Labels) {
-	a, ws := q.m.asked, q.ws
-	if hints != nil && hints.Func == lookupFunc || a.db == nil {
-		return nil
+// noteSelected notes the metrics that matchers select by their names: one, or one of several. Who looks for whatever there
+// is, as {__name__=~".+"} does, has asked for none in particular.
+func (q *querier) noteSelected(hints *storage.SelectHints, matchers []*labels.Matcher) {
+	if hints != nil && hints.Func == lookupFunc || q.m.asked.db == nil {
+		return
 	}
+	var names []string
 	for _, m := range matchers {
-		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
-			a.note(ws, m.Value)
-			return nil
+		if of := namesOf(m); of != nil {
+			names = of
 		}
 	}
-	last := ""
-	return func(l labels.Labels) {
-		if name := l.Get(model.MetricNameLabel); name != last {
-			a.note(ws, name)
-			last = name
+	for _, name := range names {
+		if !slices.ContainsFunc(matchers, func(m *labels.Matcher) bool { return m.Name == model.MetricNameLabel && !m.Matches(name) }) {
+			q.m.asked.note(q.ws, name)
 		}
 	}
 }
 
-// notedSet notes the names of the series that go through it.
-type notedSet struct {
-	storage.SeriesSet
-	note func(labels.Labels)
-}
-
-// At implements storage.SeriesSet.
-func (s *notedSet) At() storage.Series {
-	series := s.SeriesSet.At()
-	s.note(series.Labels())
-	return series
+// namesOf is the names of metrics of which a matcher allows no others; nil: it is about something else, or open.
+func namesOf(m *labels.Matcher) []string {
+	switch {
+	case m.Name != model.MetricNameLabel:
+		return nil
+	case m.Type == labels.MatchEqual:
+		return []string{m.Value}
+	case m.Type == labels.MatchRegexp:
+		return m.SetMatches()
+	}
+	return nil
 }
 
 // flush writes what was noted since.
@@ -199,7 +197,8 @@ func (m *Module) Stop(ctx context.Context) error {
 }
 
 // LastQueried is when each metric was last asked for: by people, dashboards, rules or other programs, to the hour. A
-// metric that is not in it has not been asked for within 400 days. Lists of labels and series do not count.
+// metric that is not in it has not been asked for within 400 days. Lists of labels and series do not count, nor do questions
+// that name no metrics.
 func (m *Module) LastQueried(ctx context.Context, ws kernel.WorkspaceID) (map[string]time.Time, error) {
 	out := map[string]time.Time{}
 	if m.d.DB == nil {
@@ -238,16 +237,14 @@ func (m *Module) eachAsked(ctx context.Context, ws kernel.WorkspaceID, f func(na
 	return rows.Err()
 }
 
-// askedMetric is a row in an export.
-type askedMetric struct {
-	Metric  string    `json:"metric"`
-	AskedAt time.Time `json:"asked_at"`
-}
-
 // Collections declares what the module stores.
 func (m *Module) Collections() []privacy.Collection {
-	return []privacy.Collection{{
-		Name: "metric_queries", Module: m.Name(), Title: "Metrics that were asked for", Subjects: "nobody", Where: "control database",
+	rows := privacy.Table{DB: m.d.DB, Of: "workspace_id", At: "asked_at", Erasing: func(_ *db.Tx, ws kernel.WorkspaceID) {
+		m.asked.forget(ws)
+		m.cache.forget(ws)
+	}}
+	return []privacy.Collection{rows.Declare(privacy.Collection{
+		Name: "metric_queries", Module: m.Name(), Title: "Metrics that were asked for", Subjects: "nobody", Where: privacy.ControlDB,
 		Purpose:    "To show which metrics nobody looks at.",
 		LegalBasis: "contract", Retention: "400 days after a metric was last asked for", Promises: []string{"COL-8"},
 		Fields: []privacy.Field{
@@ -255,34 +252,6 @@ func (m *Module) Collections() []privacy.Collection {
 			{Name: "metric", Category: privacy.Telemetry, Note: "name of the metric"},
 			{Name: "asked_at", Category: privacy.Technical, Note: "when a page, a rule or a client last asked for it, to the hour"},
 		},
-		Count: func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-			err = m.d.DB.QueryRow(ctx, `SELECT count(*) FROM metric_queries WHERE workspace_id = $1 OR $1 = ''`, ws).Scan(&n)
-			return n, err
-		},
-		Oldest: func(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
-			var at int64
-			err := m.d.DB.QueryRow(ctx, `SELECT coalesce(min(asked_at), 0) FROM metric_queries WHERE workspace_id = $1 OR $1 = ''`, ws).Scan(&at)
-			return kernel.FromMicros(at), err
-		},
-		Sweep: func(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (int64, error) {
-			return m.deleteAsked(ctx, `DELETE FROM metric_queries WHERE (workspace_id = $1 OR $1 = '') AND asked_at < $2`, ws, kernel.Micros(before))
-		},
 		MaxAge: privacy.Fixed(askedMaxAge),
-		Export: func(ctx context.Context, ws kernel.WorkspaceID, item func(v any) error) error {
-			return m.eachAsked(ctx, ws, func(name string, at int64) error { return item(askedMetric{name, kernel.FromMicros(at)}) })
-		},
-		Erase: func(ctx context.Context, ws kernel.WorkspaceID) (int64, error) {
-			m.asked.forget(ws)
-			m.cache.forget(ws)
-			return m.deleteAsked(ctx, `DELETE FROM metric_queries WHERE workspace_id = $1`, ws)
-		},
-	}}
-}
-
-func (m *Module) deleteAsked(ctx context.Context, text string, args ...any) (n int64, err error) {
-	err = m.d.DB.Tx(ctx, func(tx *db.Tx) error {
-		n, err = tx.Exec(ctx, text, args...)
-		return err
-	})
-	return n, err
+	})}
 }

@@ -134,7 +134,8 @@ func TestSourcesJoinTheStore(t *testing.T) {
 	w.UseDescribers(source)
 	load(t, w.store, testWS, fixture(), fixtureStart, at(12))
 	now := time.UnixMilli(at(11))
-	for expr, want := range map[string]int{"kept_test_total": 1, `{__name__=~"kept_.*"}`: 1, `{__name__=~"kept_test_total|demo_num_cpus"}`: 4, "demo_num_cpus": 3, `{ws!=""}`: 1} {
+	for expr, want := range map[string]int{"kept_test_total": 1, `{__name__=~"kept_.*"}`: 1, `{__name__=~"kept_test_total|demo_num_cpus"}`: 4,
+		`{__name__!~"up|demo_.*", ws=~".+"}`: 1, `{__name__!="up", ws=~".+"}`: 1, "demo_num_cpus": 3, `{ws!=""}`: 1} {
 		res, err := w.Instant(t.Context(), testWS, expr, now)
 		if v, ok := res.Value.(promql.Vector); err != nil || !ok || len(v) != want {
 			t.Errorf("%s: %v, %v", expr, res.Value, err)
@@ -176,6 +177,10 @@ func TestLastQueried(t *testing.T) {
 	w.now = time.UnixMilli(at(3)).UTC()
 	w.ask(t, "/query", "query", "sum(demo_num_cpus) / demo_never_sent")
 	w.ask(t, "/query", "query", `{__name__=~"demo_o.+"}`)
+	w.ask(t, "/query", "query", `count by (__name__) ({__name__=~".+"})`)
+	w.ask(t, "/query", "query", `{__name__!=""}`)
+	w.ask(t, "/query", "query", `{__name__!~"demo_batch_last_success_timestamp_seconds|demo_memory_usage_bytes", job="demo"}`)
+	w.ask(t, "/query", "query", `{__name__=~"demo_(odd|intermittent_metric)|demo_none", __name__!="demo_intermittent_metric"}`)
 	w.ask(t, "/series", "match[]", "demo_disk_usage_bytes")
 	w.ask(t, "/label/__name__/values")
 	q, err := w.Engine().NewInstantQuery(t.Context(), w.Storage(testWS), nil, "demo_requests_total", w.now) // as rules do
@@ -191,7 +196,7 @@ func TestLastQueried(t *testing.T) {
 			t.Errorf("%s: %v, %v, want %v", when, got, err, want)
 		}
 	}
-	want := map[string]time.Time{"demo_num_cpus": first, "demo_never_sent": first, "demo_odd": first, "demo_requests_total": first}
+	want := map[string]time.Time{"demo_num_cpus": first, "demo_never_sent": first, "demo_odd": first, "demo_none": first, "demo_requests_total": first}
 	check("in memory", want)
 	if err := w.Flush(t.Context()); err != nil {
 		t.Fatal(err)

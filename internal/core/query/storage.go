@@ -56,7 +56,7 @@ type querier struct {
 
 // Select implements storage.Querier.
 func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
-	noted := q.noting(hints, matchers)
+	q.noteSelected(hints, matchers)
 	var sets []storage.SeriesSet
 	for _, s := range q.sources(matchers) {
 		if set := (&peekedSet{SeriesSet: s.Select(ctx, true, hints, matchers...)}); set.any() {
@@ -64,14 +64,10 @@ func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.Select
 		}
 	}
 	sets = append(sets, q.own.Select(ctx, sorted || len(sets) > 0, hints, matchers...))
-	set := sets[0]
-	if len(sets) > 1 {
-		set = storage.NewMergeSeriesSet(sets, limitOf(hints), storage.ChainedSeriesMerge)
+	if len(sets) == 1 {
+		return sets[0]
 	}
-	if noted != nil {
-		return &notedSet{set, noted}
-	}
-	return set
+	return storage.NewMergeSeriesSet(sets, limitOf(hints), storage.ChainedSeriesMerge)
 }
 
 // peekedSet is a set of which is known whether there is anything in it.
@@ -122,16 +118,13 @@ func (q *querier) sources(matchers []*labels.Matcher) []storage.Querier {
 // mayBeSource tells whether matchers may match the name of a source's metric.
 func mayBeSource(matchers []*labels.Matcher) bool {
 	for _, m := range matchers {
-		if m.Name != model.MetricNameLabel {
+		if names := namesOf(m); names != nil && !slices.ContainsFunc(names, func(s string) bool { return strings.HasPrefix(s, sourcePrefix) }) {
+			return false
+		}
+		if m.Name != model.MetricNameLabel || m.Type != labels.MatchRegexp {
 			continue
 		}
-		if m.Type == labels.MatchEqual && !strings.HasPrefix(m.Value, sourcePrefix) {
-			return false
-		}
 		if p := m.Prefix(); p != "" && !strings.HasPrefix(p, sourcePrefix) && !strings.HasPrefix(sourcePrefix, p) {
-			return false
-		}
-		if set := m.SetMatches(); len(set) > 0 && !slices.ContainsFunc(set, func(s string) bool { return strings.HasPrefix(s, sourcePrefix) }) {
 			return false
 		}
 	}
