@@ -79,12 +79,12 @@ func belong(t *testing.T, a *testkit.App, p *testkit.Person) belongings {
 	rule, fired, silence, window, route := made(), made(), made(), made(), made()
 	exec(t, a, `INSERT INTO alert_rules (id, workspace_id, group_name, position, name, body, pack, enabled, version, created_at, updated_at, updated_by, deleted_at)
 		VALUES ($1, $2, 'theirs', 0, 'theirs', '{"kind":"expression","name":"theirs","expr":"up"}', '', 0, 1, $3, $3, NULL, 0)`, rule, ws, now)
-	exec(t, a, `INSERT INTO alerts (id, workspace_id, fingerprint, rule_id, name, severity, state, labels, annotations, facts, value, started_at, fired_at, resolved_at, acked_at, acked_by, ack_note)
-		VALUES ($1, $2, 'theirs', $3, 'theirs', '', 'resolved', '{}', '{}', 'null', '1', $4, $4, $4, 0, NULL, '')`, fired, ws, rule, now)
-	exec(t, a, `INSERT INTO alert_silences (id, workspace_id, matchers, comment, starts_at, ends_at, created_at, created_by) VALUES ($1, $2, '[]', 'theirs', $3, $4, $3, NULL)`,
+	exec(t, a, `INSERT INTO alerts (id, workspace_id, fingerprint, rule_id, name, severity, state, labels, value, started_at, fired_at, resolved_at, acked_at, acked_by)
+		VALUES ($1, $2, 'theirs', $3, 'theirs', '', 'resolved', '{}', '1', $4, $4, $4, 0, NULL)`, fired, ws, rule, now)
+	exec(t, a, `INSERT INTO alert_silences (id, workspace_id, matchers, starts_at, ends_at, created_at, created_by) VALUES ($1, $2, '[]', $3, $4, $3, NULL)`,
 		silence, ws, now, kernel.Micros(a.Clock.Now().Add(time.Hour)))
-	exec(t, a, `INSERT INTO alert_windows (id, workspace_id, name, matchers, body, ends_at, created_at, created_by) VALUES ($1, $2, 'theirs', '[]', '{}', $3, $3, NULL)`, window, ws, now)
-	exec(t, a, `INSERT INTO alert_workspaces (workspace_id, rev, rules, routing, updated_at, holder, lease_until, status) VALUES ($1, 1, 0, $2, $3, '', 0, '')`, ws,
+	exec(t, a, `INSERT INTO alert_windows (id, workspace_id, matchers, body, ends_at, created_at, created_by) VALUES ($1, $2, '[]', '{}', $3, $3, NULL)`, window, ws, now)
+	exec(t, a, `INSERT INTO alert_workspaces (workspace_id, rev, rules, routing, updated_at, holder, lease_until) VALUES ($1, 1, 0, $2, $3, '', 0)`, ws,
 		`{"default":{"id":"default","name":"x"},"routes":[{"id":"`+route+`","name":"theirs"}]}`, now)
 	agreement := made()
 	exec(t, a, `INSERT INTO agreements (id, workspace_id, version, document, signer_name, signer_title, account_id, signed_at) VALUES ($1, $2, 'theirs', '{}', 'theirs', '', $3, $4)`,
@@ -93,11 +93,15 @@ func belong(t *testing.T, a *testkit.App, p *testkit.Person) belongings {
 	exec(t, a, `INSERT INTO status_notices (id, workspace_id, kind, title, impact, state, components, starts_at, ends_at, over_at, created_at, deleted_at)
 		VALUES ($1, $2, 'incident', 'theirs', 'minor', 'investigating', '', $3, 0, 0, $3, 0)`, notice, ws, now)
 	exec(t, a, `INSERT INTO status_components (id, workspace_id, name, created_at) VALUES ($1, $2, 'theirs', $3)`, component, ws, now)
+	webhook := made()
+	exec(t, a, `INSERT INTO status_subscribers (id, workspace_id, kind, tag, host_tag, sealed, created_at, confirmed_at, failures, failing_at, disabled_at)
+		VALUES ($1, $2, 'webhook', $4, $4, $4, $3, $3, 0, 0, 0)`, webhook, ws, now, []byte("theirs"))
 	const settings, alerts = "/w/{ws}/settings", "/w/{ws}/alerts"
 	return belongings{
 		"/w/{ws}/settings/agreement/":        agreement,
 		"/w/{ws}/status-page/incidents/{id}": notice, "/w/{ws}/status-page/components/{id}": component,
-		alerts + "/rules/{id}": rule, alerts + "/a/{id}": fired, alerts + "/silences/{id}": silence, alerts + "/maintenance/{id}": window, alerts + "/routing/{id}": route,
+		"/w/{ws}/status-page/webhooks/{id}": webhook,
+		alerts + "/rules/{id}":              rule, alerts + "/a/{id}": fired, alerts + "/silences/{id}": silence, alerts + "/maintenance/{id}": window, alerts + "/routing/{id}": route,
 		"/api/v1/alerts/{id}": fired, "/api/v1/silences/{id}": silence,
 		"/w/{ws}/hosts/{id}": host, "/w/{ws}/usage/drops/{id}": drop,
 		"/w/{ws}/dashboards/{id}": dashboard.ID, "/api/v1/dashboards/{id}": dashboard.ID,
@@ -123,7 +127,7 @@ func provisioned(t *testing.T, p *testkit.Person, key, kind string, body map[str
 }
 
 // notThings are wildcards that name no thing of anybody's.
-var notThings = []string{"/assets/", "/status/", "/mailbox/", "/mail/", "/sign-in/with/{provider}", "/account/providers/{provider}", "/account/transfers/{ws}",
+var notThings = []string{"/assets/", "/status/", "/notices/", "/mailbox/", "/mail/", "/sign-in/with/{provider}", "/account/providers/{provider}", "/account/transfers/{ws}",
 	"/scim/v2/ResourceTypes/", "/scim/v2/Schemas/", "/w/{ws}/explore/", "/prometheus/api/v1/label/"}
 
 // TestIDsOfOthersAreNotFound asks every route that takes an id for a thing of another person's and another workspace's, with
@@ -206,8 +210,9 @@ func stateOf(t *testing.T, a *testkit.App, p *testkit.Person) (out string) {
 		`SELECT count(*) FROM alert_rules WHERE workspace_id = $1 AND version = 1 AND enabled = 0 AND deleted_at = 0 AND $2 <> ''`,
 		`SELECT count(*) FROM alerts WHERE workspace_id = $1 AND acked_at = 0 AND $2 <> ''`,
 		`SELECT count(*) FROM alert_silences WHERE workspace_id = $1 AND ends_at > created_at AND $2 <> ''`,
-		`SELECT count(*) FROM alert_windows WHERE workspace_id = $1 AND name = 'theirs' AND $2 <> ''`,
+		`SELECT count(*) FROM alert_windows WHERE workspace_id = $1 AND body = '{}' AND $2 <> ''`,
 		`SELECT count(*) FROM alert_workspaces WHERE workspace_id = $1 AND rev = 1 AND $2 <> ''`,
+		`SELECT count(*) FROM status_subscribers WHERE workspace_id = $1 AND disabled_at = 0 AND $2 <> ''`,
 		`SELECT count(*) FROM logins WHERE $1 <> '' AND account_id = $2`,
 		`SELECT count(*) FROM passkeys WHERE $1 <> '' AND account_id = $2 AND name = 'theirs'`,
 		`SELECT count(*) FROM linked_providers WHERE $1 <> '' AND account_id = $2`,

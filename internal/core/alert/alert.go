@@ -21,6 +21,7 @@ import (
 	"github.com/kept-dev/kept/internal/platform/bus"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/httpx"
+	"github.com/kept-dev/kept/internal/platform/seal"
 	"github.com/kept-dev/kept/internal/platform/series"
 	"github.com/kept-dev/kept/internal/ui"
 )
@@ -54,6 +55,7 @@ type Deps struct {
 	DB       *db.DB
 	UI       *ui.UI
 	Bus      bus.Bus
+	Keys     *seal.Keys
 	Store    series.Store // where recording rules and ALERTS are written
 	Query    *query.Module
 	Channels Channels
@@ -88,8 +90,8 @@ type Module struct {
 
 // New makes the module.
 func New(d Deps) (*Module, error) {
-	if d.DB == nil || d.Query == nil || d.Channels == nil {
-		return nil, errors.New("alert: DB, Query and Channels are needed")
+	if d.DB == nil || d.Keys == nil || d.Query == nil || d.Channels == nil {
+		return nil, errors.New("alert: DB, Keys, Query and Channels are needed")
 	}
 	if d.Clock == nil {
 		d.Clock = kernel.SystemClock

@@ -154,7 +154,7 @@ func TestAPI(t *testing.T) {
 func TestTwoServers(t *testing.T) {
 	t.Parallel()
 	d := dbtest.Open(t, dbtest.Postgres(t), schema()...)
-	ws := newWorkspace(t, d)
+	ws, keys := newWorkspace(t, d), testKeys(t, d)
 	store, between := openStore(t, t.TempDir()), bus.NewMemory()
 	q, err := query.New(query.Deps{Store: store, Clock: kernel.SystemClock, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -162,7 +162,7 @@ func TestTwoServers(t *testing.T) {
 	}
 	out := &fakeChannels{fails: map[kernel.ID]error{}}
 	server := func() *Module {
-		m, err := New(Deps{DB: d, Bus: between, Store: store, Query: q, Channels: out, Logger: slog.New(slog.DiscardHandler)})
+		m, err := New(Deps{DB: d, Keys: keys, Bus: between, Store: store, Query: q, Channels: out, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,12 +59,12 @@ func (m *Module) Backtest(ctx context.Context, ws kernel.WorkspaceID, r Rule, ev
 	step := max(cmp.Or(every, DefaultInterval), span/(7*backtestSteps), 5*time.Second).Round(time.Second)
 	to := m.d.Clock().Truncate(step)
 	b := &Backtest{To: to, From: to, Step: step, Expr: rule.Expr}
-	oldest := to.Add(-span).Truncate(step)
+	oldest := to.Add(step - span)
 	ctx, cancel := context.WithTimeout(ctx, backtestTime)
 	defer cancel()
 	points := map[string]*history{}
 	piece := min(24*time.Hour, step*backtestSteps)
-	for end := to; end.After(oldest); {
+	for end := to; !end.Before(oldest); {
 		start := end.Add(-piece).Add(step)
 		if start.Before(oldest) {
 			start = oldest

@@ -106,20 +106,18 @@ func (b *book) write(ctx context.Context, seen []found, at time.Time) ([]Alert, 
 			a.Facts = b.m.explain(ctx, b.ws, *a)
 		}
 	}
-	err := b.m.d.DB.Tx(ctx, func(tx *db.Tx) error {
-		for i := range changes {
-			if err := putAlert(ctx, tx, b.ws, &changes[i]); err != nil {
-				return err
+	fresh, err := b.m.sealDetails(ctx, b.ws, values)
+	if err == nil {
+		err = b.put(ctx, changes, func(tx *db.Tx) error {
+			for i, a := range values {
+				if _, err := tx.Exec(ctx, `UPDATE alerts SET value = $3, detail = $4 WHERE workspace_id = $1 AND id = $2`,
+					string(b.ws), string(a.ID), number(a.Value), fresh[i]); err != nil {
+					return err
+				}
 			}
-		}
-		for _, a := range values {
-			if _, err := tx.Exec(ctx, `UPDATE alerts SET value = $3, annotations = $4 WHERE workspace_id = $1 AND id = $2`,
-				string(b.ws), string(a.ID), number(a.Value), encode(a.Annotations)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+			return nil
+		})
+	}
 	if err != nil {
 		return nil, err // nothing of it is remembered: the next round finds the same changes
 	}
@@ -201,21 +199,44 @@ func (b *book) drop(ctx context.Context, watched map[kernel.ID]bool, at time.Tim
 	if len(changes) == 0 {
 		return nil, nil
 	}
-	err := b.m.d.DB.Tx(ctx, func(tx *db.Tx) error {
-		for i := range changes {
-			if err := putAlert(ctx, tx, b.ws, &changes[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := b.put(ctx, changes, func(*db.Tx) error { return nil }); err != nil {
 		return nil, err
 	}
 	for _, a := range changes {
 		b.keep(a)
 	}
 	return changes, nil
+}
+
+// put stores alerts, and what else belongs to the same moment.
+func (b *book) put(ctx context.Context, changes []Alert, more func(tx *db.Tx) error) error {
+	list := make([]*Alert, len(changes))
+	for i := range changes {
+		list[i] = &changes[i]
+	}
+	sealed, err := b.m.sealDetails(ctx, b.ws, list)
+	if err != nil {
+		return err
+	}
+	return b.m.d.DB.Tx(ctx, func(tx *db.Tx) error {
+		for i, a := range list {
+			if err := putAlert(ctx, tx, b.ws, a, sealed[i]); err != nil {
+				return err
+			}
+		}
+		return more(tx)
+	})
+}
+
+// sealDetails seals what alerts tell.
+func (m *Module) sealDetails(ctx context.Context, ws kernel.WorkspaceID, list []*Alert) (out [][]byte, err error) {
+	out = make([][]byte, len(list))
+	for i, a := range list {
+		if out[i], err = m.seal(ctx, ws, detailAAD(a.ID), detail{a.Annotations, a.Facts}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 func encode(v any) string {
@@ -226,16 +247,16 @@ func encode(v any) string {
 	return string(text)
 }
 
-func putAlert(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, a *Alert) error {
+func putAlert(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, a *Alert, detail []byte) error {
 	if a.State == Resolved && a.FiredAt.IsZero() {
 		_, err := tx.Exec(ctx, `DELETE FROM alerts WHERE workspace_id = $1 AND id = $2`, string(ws), string(a.ID))
 		return err
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO alerts (id, workspace_id, fingerprint, rule_id, name, severity, state, labels, annotations, facts, value, started_at, fired_at, resolved_at, acked_at, acked_by, ack_note)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, NULL, '')
-		ON CONFLICT (id) DO UPDATE SET state = excluded.state, annotations = excluded.annotations, facts = excluded.facts, value = excluded.value,
+	_, err := tx.Exec(ctx, `INSERT INTO alerts (id, workspace_id, fingerprint, rule_id, name, severity, state, labels, detail, value, started_at, fired_at, resolved_at, acked_at, acked_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, NULL)
+		ON CONFLICT (id) DO UPDATE SET state = excluded.state, detail = excluded.detail, value = excluded.value,
 			fired_at = excluded.fired_at, resolved_at = excluded.resolved_at`,
-		string(a.ID), string(ws), a.Fingerprint, string(a.RuleID), a.Name, a.Severity, a.State, encode(a.Labels), encode(a.Annotations), encode(a.Facts),
+		string(a.ID), string(ws), a.Fingerprint, string(a.RuleID), a.Name, a.Severity, a.State, encode(a.Labels), detail,
 		number(a.Value), kernel.Micros(a.StartedAt), kernel.Micros(a.FiredAt), kernel.Micros(a.ResolvedAt))
 	return err
 }
@@ -273,17 +294,25 @@ func factsText(facts []Fact) string {
 	return strings.Join(lines, "\n")
 }
 
-const alertColumns = `h.id, h.fingerprint, h.rule_id, h.name, h.severity, h.state, h.labels, h.annotations, h.facts, h.value, h.started_at, h.fired_at, h.resolved_at,
-	h.acked_at, coalesce(a.email, ''), h.ack_note`
+const alertColumns = `h.id, h.fingerprint, h.rule_id, h.name, h.severity, h.state, h.labels, h.detail, h.value, h.started_at, h.fired_at, h.resolved_at,
+	h.acked_at, coalesce(a.email, ''), h.ack_note, h.workspace_id`
 
 const alertTables = `alerts h LEFT JOIN accounts a ON a.id = h.acked_by`
 
-func scanAlert(row scanner) (a Alert, err error) {
-	var id, rule, ls, notes, facts, value string
+// sealedAlert is an alert as it was read, with what is still sealed of it.
+type sealedAlert struct {
+	Alert
+	ws           kernel.WorkspaceID
+	detail, note []byte
+}
+
+func scanAlert(row scanner) (a sealedAlert, err error) {
+	var id, rule, ls, value, ws string
 	var started, fired, resolved, acked int64
-	if err = row.Scan(&id, &a.Fingerprint, &rule, &a.Name, &a.Severity, &a.State, &ls, &notes, &facts, &value, &started, &fired, &resolved, &acked, &a.AckedBy, &a.AckNote); err != nil {
+	if err = row.Scan(&id, &a.Fingerprint, &rule, &a.Name, &a.Severity, &a.State, &ls, &a.detail, &value, &started, &fired, &resolved, &acked, &a.AckedBy, &a.note, &ws); err != nil {
 		return a, err
 	}
+	a.ws = kernel.WorkspaceID(ws)
 	a.ID, a.RuleID = kernel.ID(id), kernel.ID(rule)
 	a.StartedAt, a.FiredAt, a.ResolvedAt, a.AckedAt = kernel.FromMicros(started), kernel.FromMicros(fired), kernel.FromMicros(resolved), kernel.FromMicros(acked)
 	if acked != 0 {
@@ -292,7 +321,15 @@ func scanAlert(row scanner) (a Alert, err error) {
 	if a.Value, err = strconv.ParseFloat(value, 64); err != nil {
 		return a, err
 	}
-	return a, errors.Join(json.Unmarshal([]byte(ls), &a.Labels), json.Unmarshal([]byte(notes), &a.Annotations), json.Unmarshal([]byte(facts), &a.Facts))
+	return a, json.Unmarshal([]byte(ls), &a.Labels)
+}
+
+// unseal makes an alert readable.
+func (m *Module) unseal(ctx context.Context, a sealedAlert) (Alert, error) {
+	var d detail
+	err := errors.Join(m.open(ctx, a.ws, detailAAD(a.ID), a.detail, &d), m.open(ctx, a.ws, noteAAD(a.ID), a.note, &a.AckNote))
+	a.Annotations, a.Facts = d.Annotations, d.Facts
+	return a.Alert, err
 }
 
 // openAlerts lists what is pending or fires.
@@ -306,12 +343,24 @@ func (m *Module) selectAlerts(ctx context.Context, where string, args ...any) (o
 		return nil, err
 	}
 	defer rows.Close()
+	var sealed []sealedAlert
 	for rows.Next() {
 		a, err := scanAlert(rows)
 		if err != nil {
 			return nil, err
 		}
+		sealed = append(sealed, a)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	rows.Close()
+	for _, s := range sealed {
+		a, err := m.unseal(ctx, s)
+		if err != nil {
+			return nil, err
+		}
 		out = append(out, a)
 	}
-	return out, rows.Err()
+	return out, nil
 }

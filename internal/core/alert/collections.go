@@ -3,6 +3,7 @@ package alert
 import (
 	"context"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/kept-dev/kept/internal/core/privacy"
@@ -29,6 +30,10 @@ func settings(name, note string) privacy.Field {
 	return privacy.Field{Name: name, Category: privacy.Settings, Note: note}
 }
 
+func content(name, note string) privacy.Field {
+	return privacy.Field{Name: name, Category: privacy.Content, Note: note}
+}
+
 func telemetry(name, note string) privacy.Field {
 	return privacy.Field{Name: name, Category: privacy.Telemetry, Note: note}
 }
@@ -36,6 +41,9 @@ func telemetry(name, note string) privacy.Field {
 // declare fills in what all tables of the module have in common. at is the column that an item's age is read from.
 func (m *Module) declare(c privacy.Collection, at string) privacy.Collection {
 	c.Module, c.Where, c.Subjects, c.LegalBasis, c.Promises = "alert", controlDB, "nobody", "contract", []string{"COL-8"}
+	if slices.ContainsFunc(c.Fields, func(f privacy.Field) bool { return f.Category == privacy.Content }) {
+		c.Subjects, c.Promises = "whoever people name in what they write, and alerts in what they tell", append(c.Promises, "SEC-4")
+	}
 	c.Fields = append([]privacy.Field{technical("workspace_id", "of which workspace")}, c.Fields...)
 	c.Oldest = func(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
 		var us int64
@@ -68,7 +76,7 @@ func (m *Module) stateCollection() privacy.Collection {
 			technical("rev", "counts changes"), technical("rules", "how many rules are on"),
 			settings("routing", "which alerts go to which channels"), technical("updated_at", "when it changed"),
 			technical("holder", "which server evaluates"), technical("lease_until", "until when"),
-			telemetry("status", "what the rules found last, for other servers to show"),
+			content("status", "what the rules found last, for other servers to show, sealed"),
 		},
 	}, "updated_at")
 	c.Export = func(ctx context.Context, ws kernel.WorkspaceID, item func(any) error) error {
@@ -190,9 +198,9 @@ func (m *Module) alertsCollection() privacy.Collection {
 		Fields: []privacy.Field{
 			technical("id", "which alert"), technical("fingerprint", "the same for the same rule and labels"), technical("rule_id", "of which rule"),
 			settings("name", "what the rule is called"), settings("severity", "how bad it is"), telemetry("state", "pending, firing, resolved"),
-			telemetry("labels", "where it was found"), telemetry("annotations", "the rule's texts"), telemetry("facts", "what stood behind it"),
+			telemetry("labels", "where it was found"), content("detail", "the rule's texts as they were filled in, and what stood behind it, sealed"),
 			telemetry("value", "what was measured"), telemetry("started_at", "since when"), telemetry("fired_at", "when it fired"), telemetry("resolved_at", "when it was over"),
-			technical("acked_at", "when somebody took care of it"), technical("acked_by", "whose account did"), settings("ack_note", "what was noted"),
+			technical("acked_at", "when somebody took care of it"), technical("acked_by", "whose account did"), content("ack_note", "what was noted, sealed"),
 		},
 	}, "started_at")
 	c.MaxAge, c.Sweep = privacy.Fixed(historyFor), func(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (int64, error) {
@@ -248,7 +256,7 @@ func (m *Module) silencesCollection() privacy.Collection {
 		Name: "alert_silences", Title: "Silences", Purpose: "to keep quiet about what is known",
 		Retention: "90 days after the end, a year and 90 days after the beginning at most",
 		Fields: []privacy.Field{
-			technical("id", "which silence"), settings("matchers", "which alerts"), settings("comment", "why"), settings("starts_at", "from when"),
+			technical("id", "which silence"), settings("matchers", "which alerts"), content("comment", "why, sealed"), settings("starts_at", "from when"),
 			settings("ends_at", "until when"), technical("created_at", "when it was made"), technical("created_by", "whose account made it"),
 		},
 	}, "ends_at")
@@ -270,20 +278,20 @@ func (m *Module) silencesCollection() privacy.Collection {
 func (m *Module) windowsCollection() privacy.Collection {
 	c := m.declare(privacy.Collection{
 		Name: "alert_windows", Title: "Maintenance windows", Purpose: "to keep quiet during planned work",
-		Retention: "90 days after the last time; one that recurs for ever until it is deleted",
+		Retention: "90 days after the last time; a deleted one 30 days",
 		Fields: []privacy.Field{
-			technical("id", "which window"), settings("name", "what it is called"), settings("matchers", "which alerts"), settings("body", "when, how long, how often"),
-			settings("ends_at", "when it is over for good"), technical("created_at", "when it was made"), technical("created_by", "whose account made it"),
+			technical("id", "which window"), content("name", "what is done, sealed"), settings("matchers", "which alerts"), settings("body", "when, how long, how often"),
+			settings("ends_at", "when it is over for good"), technical("deleted_at", "when it was deleted"), technical("created_at", "when it was made"), technical("created_by", "whose account made it"),
 		},
 	}, "ends_at")
 	c.MaxAge, c.Sweep = privacy.Fixed(muteKept), func(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (int64, error) {
 		return m.remove(ctx, `DELETE FROM alert_windows WHERE ($1 = '' OR workspace_id = $1) AND ends_at < $2`, string(ws), kernel.Micros(before))
 	}
 	c.Export = func(ctx context.Context, ws kernel.WorkspaceID, item func(any) error) error {
-		list, err := m.Windows(ctx, ws, time.Time{})
+		list, err := m.selectWindows(ctx, ws, `TRUE`)
 		for _, w := range list {
 			if err := item(map[string]any{"id": w.ID, "name": w.Name, "matchers": w.Matchers, "start": w.Start, "lasts": w.Lasts.String(),
-				"rule": w.Rule, "zone": w.Zone, "created_at": w.CreatedAt, "created_by": w.CreatedBy}); err != nil {
+				"rule": w.Rule, "zone": w.Zone, "created_at": w.CreatedAt, "created_by": w.CreatedBy, "deleted_at": orNone(w.DeletedAt)}); err != nil {
 				return err
 			}
 		}
@@ -294,6 +302,11 @@ func (m *Module) windowsCollection() privacy.Collection {
 
 // purge removes what was deleted long enough ago, with its versions.
 func (m *Module) purge(ctx context.Context) error {
-	_, err := m.remove(ctx, `DELETE FROM alert_rules WHERE deleted_at > 0 AND deleted_at < $1`, kernel.Micros(m.d.Clock().Add(-deletedFor)))
-	return err
+	before := kernel.Micros(m.d.Clock().Add(-deletedFor))
+	for _, table := range []string{"alert_rules", "alert_windows"} {
+		if _, err := m.remove(ctx, `DELETE FROM `+table+` WHERE deleted_at > 0 AND deleted_at < $1`, before); err != nil {
+			return err
+		}
+	}
+	return nil
 }

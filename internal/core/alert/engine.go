@@ -2,7 +2,6 @@ package alert
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"net/url"
 	"sync"
@@ -226,10 +225,10 @@ func (e *engine) publishStatus(ctx context.Context) {
 	if last := e.toldAt.Load(); now.UnixNano()-last < int64(statusEvery) || !e.toldAt.CompareAndSwap(last, now.UnixNano()) {
 		return
 	}
-	text, err := json.Marshal(e.status())
+	sealed, err := e.m.seal(ctx, e.ws, statusAAD(e.ws), e.status())
 	if err == nil {
 		err = e.m.d.DB.Tx(ctx, func(tx *db.Tx) error {
-			_, err := tx.Exec(ctx, `UPDATE alert_workspaces SET status = $2 WHERE workspace_id = $1`, string(e.ws), string(text))
+			_, err := tx.Exec(ctx, `UPDATE alert_workspaces SET status = $2 WHERE workspace_id = $1`, string(e.ws), sealed)
 			return err
 		})
 	}

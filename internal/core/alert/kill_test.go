@@ -40,6 +40,8 @@ func (h hook) Notifier(context.Context, kernel.WorkspaceID, kernel.ID) (amnotify
 	return h, nil
 }
 
+func (h hook) Forward(context.Context, kernel.WorkspaceID, []*amalert.Alert, bool) error { return nil }
+
 // posted is what the receiver gets.
 type posted struct {
 	Firing   []string  `json:"firing"`
@@ -115,7 +117,11 @@ func child(dir string) error {
 	if err != nil {
 		return err
 	}
-	m, err := New(Deps{DB: d, Bus: bus.NewMemory(), Store: store, Query: q, Channels: hook{string(target)}, Logger: slog.New(slog.DiscardHandler)})
+	keys, err := openKeys(d)
+	if err != nil {
+		return err
+	}
+	m, err := New(Deps{DB: d, Keys: keys, Bus: bus.NewMemory(), Store: store, Query: q, Channels: hook{string(target)}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -305,7 +311,7 @@ func TestKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := New(Deps{DB: d, Query: q, Channels: hook{}})
+	m, err := New(Deps{DB: d, Keys: testKeys(t, d), Query: q, Channels: hook{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -381,7 +387,7 @@ func TestSampleToMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := New(Deps{DB: d, Bus: bus.NewMemory(), Store: store, Query: q, Channels: hook{r.URL}, Logger: slog.New(slog.DiscardHandler)})
+	m, err := New(Deps{DB: d, Keys: testKeys(t, d), Bus: bus.NewMemory(), Store: store, Query: q, Channels: hook{r.URL}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

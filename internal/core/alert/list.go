@@ -131,10 +131,14 @@ func (m *Module) countFirings(ctx context.Context, ws kernel.WorkspaceID, list [
 
 // FindAlert finds one alert of a workspace.
 func (m *Module) FindAlert(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) (Alert, error) {
-	a, err := scanAlert(m.d.DB.QueryRow(ctx, `SELECT `+alertColumns+` FROM `+alertTables+` WHERE h.workspace_id = $1 AND h.id = $2`, string(ws), string(id)))
+	sealed, err := scanAlert(m.d.DB.QueryRow(ctx, `SELECT `+alertColumns+` FROM `+alertTables+` WHERE h.workspace_id = $1 AND h.id = $2`, string(ws), string(id)))
 	if errors.Is(err, db.ErrNoRows) {
-		return a, kernel.Errorf(kernel.NotFound, "There is no such alert.")
+		return Alert{}, kernel.Errorf(kernel.NotFound, "There is no such alert.")
 	}
+	if err != nil {
+		return Alert{}, err
+	}
+	a, err := m.unseal(ctx, sealed)
 	if err != nil {
 		return a, err
 	}
@@ -168,6 +172,10 @@ func (m *Module) setAck(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID
 	if a.State == Resolved {
 		return kernel.Errorf(kernel.Conflict, "The alert is over, so there is nothing to acknowledge.")
 	}
+	sealed, err := m.sealText(ctx, ws, noteAAD(id), note)
+	if err != nil {
+		return err
+	}
 	return m.d.DB.Tx(ctx, func(tx *db.Tx) error {
 		when := at(tx.Now())
 		by := account(ctx)
@@ -179,7 +187,7 @@ func (m *Module) setAck(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID
 			m.tellTaken(ctx, ws, a, when != 0)
 		})
 		_, err := tx.Exec(ctx, `UPDATE alerts SET acked_at = $3, acked_by = $4, ack_note = $5 WHERE workspace_id = $1 AND id = $2`,
-			string(ws), string(id), when, by, note)
+			string(ws), string(id), when, by, sealed)
 		return err
 	})
 }

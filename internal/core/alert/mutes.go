@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,7 @@ type Window struct {
 	Zone      string        `json:"zone"`
 	CreatedAt time.Time     `json:"-"`
 	CreatedBy string        `json:"-"`
+	DeletedAt time.Time     `json:"-"` // zero: it counts
 }
 
 // Span is one occurrence of a window.
@@ -104,16 +106,33 @@ func (m *Module) SaveSilence(ctx context.Context, ws kernel.WorkspaceID, s Silen
 	if err := checkSilence(s, now); err != nil {
 		return s, err
 	}
-	err := m.d.DB.Tx(ctx, func(tx *db.Tx) error {
+	if s.ID == "" {
+		return m.insertSilence(ctx, ws, s)
+	}
+	comment, err := m.sealText(ctx, ws, commentAAD(s.ID), s.Comment)
+	if err != nil {
+		return s, err
+	}
+	return s, m.d.DB.Tx(ctx, func(tx *db.Tx) error {
 		tx.AfterCommit(func() { m.changed(ws) })
-		if s.ID != "" {
-			n, err := tx.Exec(ctx, `UPDATE alert_silences SET matchers = $3, comment = $4, starts_at = $5, ends_at = $6 WHERE workspace_id = $1 AND id = $2 AND ends_at > $7`,
-				string(ws), string(s.ID), encode(s.Matchers), s.Comment, kernel.Micros(s.From), kernel.Micros(s.Until), kernel.Micros(now))
-			if err == nil && n == 0 {
-				err = errNoSilence()
-			}
-			return err
+		n, err := tx.Exec(ctx, `UPDATE alert_silences SET matchers = $3, comment = $4, starts_at = $5, ends_at = $6 WHERE workspace_id = $1 AND id = $2 AND ends_at > $7`,
+			string(ws), string(s.ID), encode(s.Matchers), comment, kernel.Micros(s.From), kernel.Micros(s.Until), kernel.Micros(now))
+		if err == nil && n == 0 {
+			err = errNoSilence()
 		}
+		return err
+	})
+}
+
+func (m *Module) insertSilence(ctx context.Context, ws kernel.WorkspaceID, s Silence) (Silence, error) {
+	now := m.d.Clock()
+	s.ID, s.CreatedAt = kernel.NewID(now), now
+	comment, err := m.sealText(ctx, ws, commentAAD(s.ID), s.Comment)
+	if err != nil {
+		return s, err
+	}
+	err = m.d.DB.Tx(ctx, func(tx *db.Tx) error {
+		tx.AfterCommit(func() { m.changed(ws) })
 		var n int
 		if err := tx.QueryRow(ctx, `SELECT count(*) FROM alert_silences WHERE workspace_id = $1 AND ends_at > $2`, string(ws), kernel.Micros(now)).Scan(&n); err != nil {
 			return err
@@ -121,15 +140,14 @@ func (m *Module) SaveSilence(ctx context.Context, ws kernel.WorkspaceID, s Silen
 		if n >= maxSilences {
 			return kernel.Errorf(kernel.Conflict, "A workspace has up to %d silences at a time.", maxSilences)
 		}
-		s.ID, s.CreatedAt = kernel.NewID(tx.Now()), tx.Now()
 		_, err := tx.Exec(ctx, `INSERT INTO alert_silences (id, workspace_id, matchers, comment, starts_at, ends_at, created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			string(s.ID), string(ws), encode(s.Matchers), s.Comment, kernel.Micros(s.From), kernel.Micros(s.Until), kernel.Micros(tx.Now()), account(ctx))
+			string(s.ID), string(ws), encode(s.Matchers), comment, kernel.Micros(s.From), kernel.Micros(s.Until), kernel.Micros(now), account(ctx))
 		return err
 	})
 	return s, err
 }
 
-// ExpireSilence ends a silence now.
+// ExpireSilence ends a silence now. One that has not begun never will.
 func (m *Module) ExpireSilence(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) error {
 	return m.d.DB.Tx(ctx, func(tx *db.Tx) error {
 		tx.AfterCommit(func() { m.changed(ws) })
@@ -150,23 +168,27 @@ const silenceColumns = `s.id, s.matchers, s.comment, s.starts_at, s.ends_at, s.c
 
 const silenceTables = `alert_silences s LEFT JOIN accounts a ON a.id = s.created_by`
 
-func scanSilence(row scanner) (s Silence, err error) {
+// scanSilence reads a row and leaves the comment sealed.
+func scanSilence(row scanner) (s Silence, comment []byte, err error) {
 	var id, text string
 	var from, until, created int64
-	if err = row.Scan(&id, &text, &s.Comment, &from, &until, &created, &s.CreatedBy); err != nil {
-		return s, err
+	if err = row.Scan(&id, &text, &comment, &from, &until, &created, &s.CreatedBy); err != nil {
+		return s, nil, err
 	}
 	s.ID, s.From, s.Until, s.CreatedAt = kernel.ID(id), kernel.FromMicros(from), kernel.FromMicros(until), kernel.FromMicros(created)
-	return s, json.Unmarshal([]byte(text), &s.Matchers)
+	return s, comment, json.Unmarshal([]byte(text), &s.Matchers)
 }
 
 // FindSilence finds one silence of a workspace.
 func (m *Module) FindSilence(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) (Silence, error) {
-	s, err := scanSilence(m.d.DB.QueryRow(ctx, `SELECT `+silenceColumns+` FROM `+silenceTables+` WHERE s.workspace_id = $1 AND s.id = $2`, string(ws), string(id)))
+	s, comment, err := scanSilence(m.d.DB.QueryRow(ctx, `SELECT `+silenceColumns+` FROM `+silenceTables+` WHERE s.workspace_id = $1 AND s.id = $2`, string(ws), string(id)))
 	if errors.Is(err, db.ErrNoRows) {
 		return s, errNoSilence()
 	}
-	return s, err
+	if err != nil {
+		return s, err
+	}
+	return s, m.open(ctx, ws, commentAAD(s.ID), comment, &s.Comment)
 }
 
 // Silences lists a workspace's silences that end after a moment, those that end last first.
@@ -177,14 +199,24 @@ func (m *Module) Silences(ctx context.Context, ws kernel.WorkspaceID, after time
 		return nil, err
 	}
 	defer rows.Close()
+	var comments [][]byte
 	for rows.Next() {
-		s, err := scanSilence(rows)
+		s, comment, err := scanSilence(rows)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, s)
+		out, comments = append(out, s), append(comments, comment)
 	}
-	return out, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	rows.Close()
+	for i := range out {
+		if err := m.open(ctx, ws, commentAAD(out[i].ID), comments[i], &out[i].Comment); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // set is the recurrence of a window; nil for one that happens once.
@@ -293,39 +325,73 @@ func (w Window) end() int64 {
 
 // SaveWindow makes a maintenance window, or changes one.
 func (m *Module) SaveWindow(ctx context.Context, ws kernel.WorkspaceID, w Window) (Window, error) {
-	if err := checkWindow(w, m.d.Clock()); err != nil {
+	now := m.d.Clock()
+	if err := checkWindow(w, now); err != nil {
 		return w, err
 	}
-	err := m.d.DB.Tx(ctx, func(tx *db.Tx) error {
+	fresh := w.ID == ""
+	if fresh {
+		w.ID, w.CreatedAt = kernel.NewID(now), now
+	}
+	name, err := m.sealText(ctx, ws, windowAAD(w.ID), w.Name)
+	if err != nil {
+		return w, err
+	}
+	err = m.d.DB.Tx(ctx, func(tx *db.Tx) error {
 		tx.AfterCommit(func() { m.changed(ws) })
-		if w.ID != "" {
-			n, err := tx.Exec(ctx, `UPDATE alert_windows SET name = $3, matchers = $4, body = $5, ends_at = $6 WHERE workspace_id = $1 AND id = $2`,
-				string(ws), string(w.ID), w.Name, encode(w.Matchers), encode(w), w.end())
+		if !fresh {
+			n, err := tx.Exec(ctx, `UPDATE alert_windows SET name = $3, matchers = $4, body = $5, ends_at = $6 WHERE workspace_id = $1 AND id = $2 AND deleted_at = 0`,
+				string(ws), string(w.ID), name, encode(w.Matchers), encode(w), w.end())
 			if err == nil && n == 0 {
 				err = errNoWindow()
 			}
 			return err
 		}
 		var n int
-		if err := tx.QueryRow(ctx, `SELECT count(*) FROM alert_windows WHERE workspace_id = $1`, string(ws)).Scan(&n); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM alert_windows WHERE workspace_id = $1 AND deleted_at = 0`, string(ws)).Scan(&n); err != nil {
 			return err
 		}
 		if n >= mutesListed {
 			return kernel.Errorf(kernel.Conflict, "A workspace has up to %d maintenance windows.", mutesListed)
 		}
-		w.ID, w.CreatedAt = kernel.NewID(tx.Now()), tx.Now()
 		_, err := tx.Exec(ctx, `INSERT INTO alert_windows (id, workspace_id, name, matchers, body, ends_at, created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			string(w.ID), string(ws), w.Name, encode(w.Matchers), encode(w), w.end(), kernel.Micros(tx.Now()), account(ctx))
+			string(w.ID), string(ws), name, encode(w.Matchers), encode(w), w.end(), kernel.Micros(now), account(ctx))
 		return err
 	})
 	return w, err
 }
 
-// DeleteWindow takes a maintenance window away.
+// EndWindow ends work that goes on now. One that recurs cannot be ended by itself: that would change the others.
+func (m *Module) EndWindow(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) error {
+	w, err := m.FindWindow(ctx, ws, id)
+	if err != nil {
+		return err
+	}
+	now := m.d.Clock()
+	if _, goesOn := w.At(now); !goesOn || !w.DeletedAt.IsZero() {
+		return kernel.Errorf(kernel.Conflict, "This maintenance does not go on at the moment.")
+	}
+	if w.Rule != "" {
+		return kernel.Errorf(kernel.Conflict, "This maintenance recurs. Change how long it lasts, or delete it.")
+	}
+	w.Lasts = now.Sub(w.Start)
+	return m.setWindow(ctx, ws, id, `UPDATE alert_windows SET body = $3, ends_at = $4 WHERE workspace_id = $1 AND id = $2 AND deleted_at = 0`, encode(w), w.end())
+}
+
+// DeleteWindow takes a maintenance window away; for a while it can be brought back.
 func (m *Module) DeleteWindow(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) error {
+	return m.setWindow(ctx, ws, id, `UPDATE alert_windows SET deleted_at = $3 WHERE workspace_id = $1 AND id = $2 AND deleted_at = 0`, kernel.Micros(m.d.Clock()))
+}
+
+// RestoreWindow brings a deleted maintenance window back.
+func (m *Module) RestoreWindow(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) error {
+	return m.setWindow(ctx, ws, id, `UPDATE alert_windows SET deleted_at = 0 WHERE workspace_id = $1 AND id = $2 AND deleted_at > 0`)
+}
+
+func (m *Module) setWindow(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID, text string, values ...any) error {
 	return m.d.DB.Tx(ctx, func(tx *db.Tx) error {
 		tx.AfterCommit(func() { m.changed(ws) })
-		n, err := tx.Exec(ctx, `DELETE FROM alert_windows WHERE workspace_id = $1 AND id = $2`, string(ws), string(id))
+		n, err := tx.Exec(ctx, text, append([]any{string(ws), string(id)}, values...)...)
 		if err == nil && n == 0 {
 			err = errNoWindow()
 		}
@@ -333,45 +399,69 @@ func (m *Module) DeleteWindow(ctx context.Context, ws kernel.WorkspaceID, id ker
 	})
 }
 
-const windowColumns = `s.id, s.name, s.matchers, s.body, s.created_at, coalesce(a.email, '')`
+const windowColumns = `s.id, s.name, s.matchers, s.body, s.created_at, coalesce(a.email, ''), s.deleted_at`
 
 const windowTables = `alert_windows s LEFT JOIN accounts a ON a.id = s.created_by`
 
-func scanWindow(row scanner) (w Window, err error) {
+// scanWindow reads a row and leaves the name sealed.
+func scanWindow(row scanner) (w Window, name []byte, err error) {
 	var id, text, body string
-	var created int64
-	if err = row.Scan(&id, &w.Name, &text, &body, &created, &w.CreatedBy); err != nil {
-		return w, err
+	var created, deleted int64
+	if err = row.Scan(&id, &name, &text, &body, &created, &w.CreatedBy, &deleted); err != nil {
+		return w, nil, err
 	}
-	w.ID, w.CreatedAt = kernel.ID(id), kernel.FromMicros(created)
-	return w, errors.Join(json.Unmarshal([]byte(text), &w.Matchers), json.Unmarshal([]byte(body), &w))
+	w.ID, w.CreatedAt, w.DeletedAt = kernel.ID(id), kernel.FromMicros(created), kernel.FromMicros(deleted)
+	return w, name, errors.Join(json.Unmarshal([]byte(text), &w.Matchers), json.Unmarshal([]byte(body), &w))
 }
 
-// FindWindow finds one maintenance window of a workspace.
+// FindWindow finds one maintenance window of a workspace, deleted ones included.
 func (m *Module) FindWindow(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) (Window, error) {
-	w, err := scanWindow(m.d.DB.QueryRow(ctx, `SELECT `+windowColumns+` FROM `+windowTables+` WHERE s.workspace_id = $1 AND s.id = $2`, string(ws), string(id)))
+	w, name, err := scanWindow(m.d.DB.QueryRow(ctx, `SELECT `+windowColumns+` FROM `+windowTables+` WHERE s.workspace_id = $1 AND s.id = $2`, string(ws), string(id)))
 	if errors.Is(err, db.ErrNoRows) {
 		return w, errNoWindow()
 	}
-	return w, err
+	if err != nil {
+		return w, err
+	}
+	return w, m.open(ctx, ws, windowAAD(w.ID), name, &w.Name)
 }
 
 // Windows lists a workspace's maintenance windows that are not over by a moment, by name.
-func (m *Module) Windows(ctx context.Context, ws kernel.WorkspaceID, after time.Time) (out []Window, err error) {
-	rows, err := m.d.DB.Query(ctx, `SELECT `+windowColumns+` FROM `+windowTables+` WHERE s.workspace_id = $1 AND s.ends_at > $2 ORDER BY s.name, s.id LIMIT $3`,
-		string(ws), kernel.Micros(after), mutesListed)
+func (m *Module) Windows(ctx context.Context, ws kernel.WorkspaceID, after time.Time) ([]Window, error) {
+	return m.selectWindows(ctx, ws, `s.ends_at > $2 AND s.deleted_at = 0`, kernel.Micros(after))
+}
+
+// DeletedWindows lists what can be brought back, by name.
+func (m *Module) DeletedWindows(ctx context.Context, ws kernel.WorkspaceID) ([]Window, error) {
+	return m.selectWindows(ctx, ws, `s.deleted_at > $2`, kernel.Micros(m.d.Clock().Add(-deletedFor)))
+}
+
+func (m *Module) selectWindows(ctx context.Context, ws kernel.WorkspaceID, where string, args ...any) (out []Window, err error) {
+	rows, err := m.d.DB.Query(ctx, fmt.Sprintf(`SELECT %s FROM %s WHERE s.workspace_id = $1 AND %s ORDER BY s.id LIMIT %d`, windowColumns, windowTables, where, 2*mutesListed),
+		append([]any{string(ws)}, args...)...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
+	var names [][]byte
 	for rows.Next() {
-		w, err := scanWindow(rows)
+		w, name, err := scanWindow(rows)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, w)
+		out, names = append(out, w), append(names, name)
 	}
-	return out, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	rows.Close()
+	for i := range out {
+		if err := m.open(ctx, ws, windowAAD(out[i].ID), names[i], &out[i].Name); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Window) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+	return out, nil
 }
 
 // Mute says what mutes an alert.

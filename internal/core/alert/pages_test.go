@@ -23,6 +23,7 @@ import (
 	"github.com/kept-dev/kept/internal/platform/bus"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/db/dbtest"
+	"github.com/kept-dev/kept/internal/platform/seal"
 	"github.com/kept-dev/kept/internal/platform/series"
 	"github.com/kept-dev/kept/internal/ui"
 	"github.com/kept-dev/kept/internal/ui/uitest"
@@ -59,7 +60,7 @@ func newSite(t *testing.T, cfg db.Config) *site {
 	t.Helper()
 	s := &site{Stack: accesstest.New(t, cfg), out: &fakeChannels{fails: map[kernel.ID]error{}, list: []notify.Channel{
 		{ID: kernel.NewID(time.Now()), Name: "On-call Slack", Kind: "slack", Resolved: true}}}}
-	if err := s.DB.Migrate(t.Context(), db.Module{Name: "alert", Migrations: Migrations()}); err != nil {
+	if err := s.DB.Migrate(t.Context(), db.Module{Name: "seal", Migrations: (&seal.Keys{}).Migrations()}, db.Module{Name: "alert", Migrations: Migrations()}); err != nil {
 		t.Fatal(err)
 	}
 	_, s.ws, s.key = s.Owner(t, ownerMail, "Shop")
@@ -78,7 +79,7 @@ func newSite(t *testing.T, cfg db.Config) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.m, err = New(Deps{DB: s.DB, UI: u, Bus: bus.NewMemory(), Store: s.store, Query: q, Channels: s.out, Clock: clock, BaseURL: func() string { return accesstest.BaseURL },
+	s.m, err = New(Deps{DB: s.DB, Keys: testKeys(t, s.DB), UI: u, Bus: bus.NewMemory(), Store: s.store, Query: q, Channels: s.out, Clock: clock, BaseURL: func() string { return accesstest.BaseURL },
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +116,8 @@ func (s *site) seed(t *testing.T, a Alert) Alert {
 	a.ID = kernel.NewID(a.StartedAt)
 	a.Fingerprint = fingerprintOf(a.RuleID, a.Labels)
 	a.Labels["alertname"] = a.Name
-	if err := s.DB.Tx(t.Context(), func(tx *db.Tx) error { return putAlert(t.Context(), tx, s.ws, &a) }); err != nil {
+	b := &book{m: s.m, ws: s.ws}
+	if err := b.put(t.Context(), []Alert{a}, func(*db.Tx) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return a
@@ -138,7 +140,7 @@ func TestPages(t *testing.T) {
 
 		// A rule by form: wrong, tried out, saved, changed, off, on, deleted, brought back.
 		s.fill(t, "load", "web-1", func(at time.Time) float64 {
-			if h := at.UTC().Hour(); h == 3 || h == 15 {
+			if h := int(time.Since(at).Hours()); h == 3 || h == 15 {
 				return 9
 			}
 			return 1
@@ -151,7 +153,7 @@ func TestPages(t *testing.T) {
 		wrong := append([]string{}, form...)
 		wrong[9] = "load)"
 		o.Post(s.path("/rules"), wrong...).Is(422, "At character", "load)")
-		o.Post(s.path("/rules/test"), form...).Is(200, "It would have fired 2 times, for 1 series", "web-1", "load > 5")
+		o.Post(s.path("/rules/test"), form...).Is(200, "It would have fired 2 times, for 1 series", "web-1", "load > 5").Lacks("too costly")
 		location := o.Post(s.path("/rules"), form...).Is(303).Header.Get("Location")
 		rule := s.path("/rules/") + idInPath.FindStringSubmatch(location)[1]
 		o.Get(location).Is(200, "The rule is saved", "load > 5", "team", "shop", "None yet.")
@@ -217,23 +219,50 @@ func TestPages(t *testing.T) {
 		list := o.Get(s.path("/silences")).Is(200, "disk is on order", "active", ownerMail)
 		o.Get(s.path("")).Is(200, "silence")
 		o.Get(page).Is(200, "Silenced until")
-		expire := regexp.MustCompile(`action="([^"]+/expire)"`).FindStringSubmatch(list.Body)[1]
-		o.Post(expire).To(s.path("/silences?done=expired"))
+		silence, _ := strings.CutSuffix(regexp.MustCompile(`action="([^"]+/expire)"`).FindStringSubmatch(list.Body)[1], "/expire")
+		o.Get(silence).Is(200, "Edit silence", "disk is on order", "It mutes 1 alert", "End it now")
+		later := []string{"matchers", `instance="web-1"`, "comment", "later", "lasts", "until", "starts", time.Now().UTC().Add(time.Hour).Format(localTime), "ends", time.Now().UTC().Add(3 * time.Hour).Format(localTime)}
+		before := append([]string{}, later...)
+		before[9] = time.Now().UTC().Format(localTime)
+		o.Post(silence, before...).Is(422, "The end must come after the beginning", "f-ends")
+		o.Post(s.path("/silences/test"), append(later, "id", silence[len(silence)-26:])...).Is(200, "Edit silence", "later", `action="`+silence+`"`)
+		o.Post(silence, later...).To(s.path("/silences?done=saved"))
+		o.Get(s.path("/silences")).Is(200, "later", "pending").Lacks("disk is on order")
+		o.Get(page).Lacks("Silenced until")
+		o.Get(s.path("/silences/new?from="+silence[len(silence)-26:])).Is(200, "New silence", "later", "instance=")
+		o.Post(silence + "/expire").To(s.path("/silences?done=expired"))
 		o.Get(s.path("/silences")).Is(200, "Nothing is silenced", "Past", "Again")
+		if to := o.Get(silence).Header.Get("Location"); !strings.Contains(to, "/silences/new?from=") {
+			t.Errorf("a silence that is over is edited at %q", to)
+		}
 
 		// Maintenance.
-		window := []string{"name", "Upgrade", "matchers", `instance="web-1"`, "start", time.Now().UTC().Add(time.Hour).Format(localTime), "lasts", "2h", "zone", "Europe/Berlin", "repeat", "FREQ=WEEKLY", "rule", ""}
+		window := []string{"name", "Upgrade", "matchers", `instance="web-1"`, "start", time.Now().UTC().Add(30*time.Hour).Format(localTime), "lasts", "2h", "zone", "Europe/Berlin", "repeat", "FREQ=WEEKLY", "rule", ""}
 		o.Get(s.path("/maintenance/new")).Is(200, "What is done")
 		o.Post(s.path("/maintenance/test"), window...).Is(200, "When it happens next", "It mutes 1 alert")
 		broken := append([]string{}, window...)
 		broken[11], broken[13] = "own", "FREQ=OFTEN"
 		o.Post(s.path("/maintenance"), broken...).Is(422, "Write a rule of RFC 5545")
 		o.Post(s.path("/maintenance"), window...).To(s.path("/maintenance?done=saved"))
-		shown := o.Get(s.path("/maintenance")).Is(200, "Upgrade", "FREQ=WEEKLY")
+		shown := o.Get(s.path("/maintenance")).Is(200, "Upgrade", "every week")
 		one := regexp.MustCompile(`href="([^"]+/maintenance/[0-9a-z]{26})"`).FindStringSubmatch(shown.Body)[1]
 		o.Get(one).Is(200, "Upgrade", "Delete")
 		o.Post(one, append(window, "id", one[len(one)-26:])...).To(s.path("/maintenance?done=saved"))
-		o.Post(one + "/delete").To(s.path("/maintenance?done=deleted"))
+		o.Post(one + "/end").Is(409, "does not go on")
+		o.Get(s.path("/maintenance/new?from="+one[len(one)-26:])).Is(200, "Plan maintenance", "Upgrade", "Europe/Berlin")
+		gone := s.path("/maintenance?deleted=" + one[len(one)-26:])
+		o.Post(one + "/delete").To(gone)
+		o.Get(gone).Is(200, "Upgrade is deleted", "Undo", "Bring back")
+		o.Post(one, window...).Is(404)
+		o.Post(one + "/restore").To(s.path("/maintenance?done=restored"))
+		o.Get(s.path("/maintenance")).Is(200, "Upgrade", "every week").Lacks("Bring back")
+		now := append([]string{}, window...)
+		now[1], now[5], now[9], now[11] = "Under way", time.Now().UTC().Add(-time.Hour).Format(localTime), "UTC", ""
+		o.Post(s.path("/maintenance"), now...).To(s.path("/maintenance?done=saved"))
+		ending := regexp.MustCompile(`action="([^"]+/end)"`).FindStringSubmatch(o.Get(s.path("/maintenance")).Is(200, "now").Body)[1]
+		o.Get(page).Is(200, "In maintenance until", "Under way")
+		o.Post(ending).To(s.path("/maintenance?done=ended"))
+		o.Get(page).Lacks("In maintenance until")
 
 		// Routing.
 		slack := string(s.out.list[0].ID)

@@ -111,5 +111,22 @@ CREATE TABLE alert_windows (
 ) END_TABLE;
 CREATE INDEX alert_windows_workspace ON alert_windows (workspace_id, ends_at);
 CREATE INDEX alert_windows_created_by ON alert_windows (created_by);
-`}}
+`}, {Name: "texts are sealed, windows can be brought back", SQL: sealTexts}}
 }
+
+// sealTexts takes the columns with readable texts away and makes sealed ones of them, and lets a window be brought back. A migration has no keys, so what they
+// held is gone: no version with readable ones was ever released.
+const sealTexts = `
+ALTER TABLE alerts DROP COLUMN annotations;
+ALTER TABLE alerts DROP COLUMN facts;
+ALTER TABLE alerts DROP COLUMN ack_note;
+ALTER TABLE alerts ADD COLUMN detail BYTES;
+ALTER TABLE alerts ADD COLUMN ack_note BYTES;
+ALTER TABLE alert_silences DROP COLUMN comment;
+ALTER TABLE alert_silences ADD COLUMN comment BYTES;
+ALTER TABLE alert_windows DROP COLUMN name;
+ALTER TABLE alert_windows ADD COLUMN name BYTES;
+ALTER TABLE alert_windows ADD COLUMN deleted_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE alert_workspaces DROP COLUMN status;
+ALTER TABLE alert_workspaces ADD COLUMN status BYTES;
+`

@@ -2,7 +2,6 @@ package alert
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strconv"
 	"time"
@@ -125,14 +124,14 @@ func (m *Module) status(ctx context.Context, ws kernel.WorkspaceID) ([]promGroup
 	if e := m.engineOf(ws); e != nil {
 		return e.status(), nil
 	}
-	var text string
-	err := m.d.DB.QueryRow(ctx, `SELECT status FROM alert_workspaces WHERE workspace_id = $1 AND rules > 0`, string(ws)).Scan(&text)
-	if errors.Is(err, db.ErrNoRows) || err == nil && text == "" {
+	var sealed []byte
+	err := m.d.DB.QueryRow(ctx, `SELECT status FROM alert_workspaces WHERE workspace_id = $1 AND rules > 0`, string(ws)).Scan(&sealed)
+	if errors.Is(err, db.ErrNoRows) || err == nil && len(sealed) == 0 {
 		return []promGroup{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	var out []promGroup
-	return out, json.Unmarshal([]byte(text), &out)
+	return out, m.open(ctx, ws, statusAAD(ws), sealed, &out)
 }

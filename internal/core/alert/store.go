@@ -33,8 +33,8 @@ func account(ctx context.Context) any { return nullable(httpx.ActorOf(ctx).Accou
 
 // touch notes that a workspace's rules or routing have changed, and tells all instances after the commit.
 func (m *Module) touch(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID) error {
-	_, err := tx.Exec(ctx, `INSERT INTO alert_workspaces (workspace_id, rev, rules, routing, updated_at, holder, lease_until, status)
-		VALUES ($1, 1, (SELECT count(*) FROM alert_rules WHERE workspace_id = $1 AND enabled = 1 AND deleted_at = 0), '', $2, '', 0, '')
+	_, err := tx.Exec(ctx, `INSERT INTO alert_workspaces (workspace_id, rev, rules, routing, updated_at, holder, lease_until)
+		VALUES ($1, 1, (SELECT count(*) FROM alert_rules WHERE workspace_id = $1 AND enabled = 1 AND deleted_at = 0), '', $2, '', 0)
 		ON CONFLICT (workspace_id) DO UPDATE SET rev = alert_workspaces.rev + 1, rules = excluded.rules, updated_at = excluded.updated_at`,
 		string(ws), kernel.Micros(tx.Now()))
 	tx.AfterCommit(func() { m.tellInstances(); m.changed(ws) })

@@ -100,6 +100,8 @@ func (m *Module) Routes() []httpx.Route {
 		change(pathSilences+"/new", m.newSilencePage),
 		post("silence.create", pathSilences, m.createSilence),
 		test(pathSilences+"/test", m.testSilence),
+		change(pathSilences+"/{id}", m.editSilencePage),
+		post("silence.update", pathSilences+"/{id}", m.updateSilence),
 		post("silence.expire", pathSilences+"/{id}/expire", m.expireSilencePost),
 
 		view(pathWindows, m.windowsPage),
@@ -108,7 +110,9 @@ func (m *Module) Routes() []httpx.Route {
 		test(pathWindows+"/test", m.testWindow),
 		change(pathWindows+"/{id}", m.editWindowPage),
 		post("maintenance.update", pathWindows+"/{id}", m.updateWindow),
+		post("maintenance.end", pathWindows+"/{id}/end", m.endWindowPost),
 		post("maintenance.delete", pathWindows+"/{id}/delete", m.deleteWindowPost),
+		post("maintenance.restore", pathWindows+"/{id}/restore", m.restoreWindowPost),
 
 		view(pathRouting, m.routingPage),
 		change(pathRouting+"/new", m.newRoutePage),

@@ -24,6 +24,7 @@ import (
 	"github.com/kept-dev/kept/internal/platform/bus"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/db/dbtest"
+	"github.com/kept-dev/kept/internal/platform/seal"
 	"github.com/kept-dev/kept/internal/platform/series"
 )
 
@@ -44,6 +45,8 @@ type fakeChannels struct {
 	sent  []message
 	fails map[kernel.ID]error
 	tried []kernel.ID
+
+	forwarded []forwarding
 }
 
 func (f *fakeChannels) Channels(context.Context, kernel.WorkspaceID) ([]notify.Channel, error) {
@@ -85,6 +88,21 @@ func (n fakeNotifier) Notify(ctx context.Context, alerts ...*amalert.Alert) (boo
 	return false, nil
 }
 
+// Forward takes what goes to Alertmanagers.
+func (f *fakeChannels) Forward(_ context.Context, _ kernel.WorkspaceID, alerts []*amalert.Alert, news bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forwarded = append(f.forwarded, forwarding{time.Now(), alerts, news})
+	return nil
+}
+
+// forwarding is what Alertmanagers were told.
+type forwarding struct {
+	At     time.Time
+	Alerts []*amalert.Alert
+	News   bool
+}
+
 // take gives the messages since the last call.
 func (f *fakeChannels) take() []message {
 	f.mu.Lock()
@@ -101,6 +119,7 @@ type world struct {
 	dir   string
 	ws    kernel.WorkspaceID
 	db    *db.DB
+	keys  *seal.Keys
 	store *series.TSDB
 	query *query.Module
 	out   *fakeChannels
@@ -115,8 +134,26 @@ func schema() []db.Module {
 		{Name: "audit", Migrations: audit.Migrations()},
 		{Name: "identity", Migrations: identity.Migrations()},
 		{Name: "workspace", Migrations: workspace.Migrations()},
+		{Name: "seal", Migrations: (&seal.Keys{}).Migrations()},
 		{Name: "alert", Migrations: Migrations()},
 	}
+}
+
+// testKey is the instance key of tests, the same in every process of one.
+const testKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+
+func openKeys(d *db.DB) (*seal.Keys, error) {
+	key, err := seal.ParseInstanceKey(testKey)
+	return seal.New(d, key), err
+}
+
+func testKeys(t testing.TB, d *db.DB) *seal.Keys {
+	t.Helper()
+	keys, err := openKeys(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
 }
 
 // inBubble runs f in virtual time, which begins at midnight of 1 January 2000.
@@ -126,6 +163,7 @@ func inBubble(t *testing.T, f func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, dir: dir, out: &fakeChannels{fails: map[kernel.ID]error{}}}
 		w.db = dbtest.Open(t, db.Config{Path: filepath.Join(dir, "control.db"), Clock: clock}, schema()...)
+		w.keys = testKeys(t, w.db)
 		w.ws = newWorkspace(t, w.db)
 		w.open()
 		defer w.close()
@@ -155,7 +193,7 @@ func (w *world) open() {
 	if w.query, err = query.New(query.Deps{Store: w.store, Clock: clock, Logger: slog.New(slog.DiscardHandler)}); err != nil {
 		w.t.Fatal(err)
 	}
-	w.m, err = New(Deps{DB: w.db, Bus: bus.NewMemory(), Store: w.store, Query: w.query, Channels: w.out, Clock: clock,
+	w.m, err = New(Deps{DB: w.db, Keys: w.keys, Bus: bus.NewMemory(), Store: w.store, Query: w.query, Channels: w.out, Clock: clock,
 		BaseURL: func() string { return "https://kept.example" }, Logger: slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		w.t.Fatal(err)
