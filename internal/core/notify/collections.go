@@ -6,24 +6,25 @@ import (
 
 	"github.com/kept-dev/kept/internal/core/privacy"
 	"github.com/kept-dev/kept/internal/kernel"
-	"github.com/kept-dev/kept/internal/platform/db"
 )
-
-const controlDB = "control database"
 
 // asksKept is how long it is remembered that an address was asked and did not agree.
 const asksKept = 30 * 24 * time.Hour
 
 // Collections is the module's part of the data map.
 func (m *Module) Collections() []privacy.Collection {
-	return []privacy.Collection{m.channelsCollection(), m.addressesCollection(), m.browsersCollection(), m.threadsCollection(), m.deliveriesCollection(), m.attemptsCollection()}
+	rows := func(at string, c privacy.Collection) privacy.Collection {
+		return privacy.Table{DB: m.db, Of: "workspace_id", At: at}.Declare(c)
+	}
+	return []privacy.Collection{rows("created_at", m.channelsCollection()), m.addressesCollection(), rows("created_at", m.browsersCollection()),
+		rows("updated_at", threadsCollection()), rows("created_at", m.deliveriesCollection()), rows("at", attemptsCollection())}
 }
 
 func (m *Module) channelsCollection() privacy.Collection {
 	return privacy.Collection{
 		Name: "notify_channels", Module: "notify", Title: "Channels", Subjects: "nobody; addresses may be people's",
 		Purpose: "to tell people and machines what a workspace wants them told", LegalBasis: "contract",
-		Retention: "until it is deleted, or the workspace is erased", Where: controlDB, Processor: "the providers that the workspace chose", Promises: []string{"COL-8", "SEC-4"},
+		Retention: "until it is deleted, or the workspace is erased", Where: privacy.ControlDB, Processor: "the providers that the workspace chose", Promises: []string{"COL-8", "SEC-4"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which channel"},
 			{Name: "workspace_id", Category: privacy.Technical, Note: "of which workspace"},
@@ -39,15 +40,17 @@ func (m *Module) channelsCollection() privacy.Collection {
 			{Name: "created_at", Category: privacy.Technical, Note: "when it was made"},
 			{Name: "updated_at", Category: privacy.Technical, Note: "when it was changed last"},
 		},
-		Oldest: m.oldest("notify_channels", "created_at"), Count: m.count("notify_channels"), Export: m.exportChannels, Erase: m.erase("notify_channels"),
+		Export: privacy.EachAs(m.list, func(c Channel) any { return exportChannel(c) }),
 	}
 }
 
 func (m *Module) addressesCollection() privacy.Collection {
-	return privacy.Collection{
+	// Only who did not agree, and whose channel is gone, is forgotten.
+	rows := privacy.Table{DB: m.db, Of: "workspace_id", At: "asked_at", Only: `confirmed_at = 0 OR channel_id NOT IN (SELECT id FROM notify_channels)`}
+	return rows.Declare(privacy.Collection{
 		Name: "notify_addresses", Module: "notify", Title: "Addresses that were asked whether they want alerts", Subjects: "people whose address somebody entered for a channel",
 		Purpose: "to mail nobody who did not agree, and to ask nobody too often", LegalBasis: "legitimate interest",
-		Retention: "while a channel has the address; 30 days if it did not agree", Where: controlDB, Processor: "the mail server that the operator configured", Promises: []string{"USE-4"},
+		Retention: "while a channel has the address; 30 days if it did not agree", Where: privacy.ControlDB, Processor: "the mail server that the operator configured", Promises: []string{"USE-4"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which question"},
 			{Name: "workspace_id", Category: privacy.Technical, Note: "of which workspace"},
@@ -58,19 +61,15 @@ func (m *Module) addressesCollection() privacy.Collection {
 			{Name: "asked_at", Category: privacy.Technical, Note: "when it was asked"},
 			{Name: "confirmed_at", Category: privacy.Technical, Note: "when it agreed"},
 		},
-		Oldest:   m.oldest("notify_addresses WHERE confirmed_at = 0", "asked_at"),
-		Count:    m.count("notify_addresses"),
-		MaxAge:   privacy.Fixed(asksKept),
-		Sweep:    m.sweep(`DELETE FROM notify_addresses WHERE ($1 = '' OR workspace_id = $1) AND asked_at < $2 AND (confirmed_at = 0 OR channel_id NOT IN (SELECT id FROM notify_channels))`),
-		NoExport: "the channel's export has its addresses", Erase: m.erase("notify_addresses"),
-	}
+		MaxAge: privacy.Fixed(asksKept), NoExport: "the channel's export has its addresses",
+	})
 }
 
 func (m *Module) browsersCollection() privacy.Collection {
 	return privacy.Collection{
 		Name: "notify_browsers", Module: "notify", Title: "Browsers that get notifications", Subjects: "members",
 		Purpose: "to show notifications in browsers where members turned them on", LegalBasis: "consent",
-		Retention: "until they are turned off, the person leaves the workspace, or the channel is deleted", Where: controlDB,
+		Retention: "until they are turned off, the person leaves the workspace, or the channel is deleted", Where: privacy.ControlDB,
 		Processor: "the push service of the browser's maker", Promises: []string{"SEC-4"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which browser"},
@@ -81,15 +80,15 @@ func (m *Module) browsersCollection() privacy.Collection {
 			{Name: "sealed", Category: privacy.Content, Note: "address at the push service, keys and the browser's name, sealed"},
 			{Name: "created_at", Category: privacy.Technical, Note: "when they were turned on"},
 		},
-		Oldest: m.oldest("notify_browsers", "created_at"), Count: m.count("notify_browsers"), Export: m.exportBrowsers, Erase: m.erase("notify_browsers"),
+		Export: m.exportBrowsers,
 	}
 }
 
-func (m *Module) threadsCollection() privacy.Collection {
+func threadsCollection() privacy.Collection {
 	return privacy.Collection{
 		Name: "notify_threads", Module: "notify", Title: "Threads of notifications", Subjects: "whoever the labels of alerts name",
 		Purpose: "to answer and change what was posted about the same alerts before", LegalBasis: "contract",
-		Retention: "until the alerts are over, 30 days after the last message at most", Where: controlDB, Promises: []string{"SEC-4"},
+		Retention: "until the alerts are over, 30 days after the last message at most", Where: privacy.ControlDB, Promises: []string{"SEC-4"},
 		Fields: []privacy.Field{
 			{Name: "channel_id", Category: privacy.Technical, Note: "of which channel"},
 			{Name: "group_tag", Category: privacy.Technical, Note: "hash of the group of alerts"},
@@ -98,9 +97,7 @@ func (m *Module) threadsCollection() privacy.Collection {
 			{Name: "created_at", Category: privacy.Technical, Note: "when it was posted"},
 			{Name: "updated_at", Category: privacy.Technical, Note: "when it was noted last"},
 		},
-		Oldest: m.oldest("notify_threads", "updated_at"), Count: m.count("notify_threads"), MaxAge: privacy.Fixed(Retention),
-		Sweep:    m.sweep(`DELETE FROM notify_threads WHERE ($1 = '' OR workspace_id = $1) AND updated_at < $2`),
-		NoExport: "it is of use to the channel only", Erase: m.erase("notify_threads"),
+		MaxAge: privacy.Fixed(Retention), NoExport: "it is of use to the channel only",
 	}
 }
 
@@ -108,7 +105,7 @@ func (m *Module) deliveriesCollection() privacy.Collection {
 	return privacy.Collection{
 		Name: "notify_deliveries", Module: "notify", Title: "Delivery log", Subjects: "whoever the labels of alerts name",
 		Purpose: "to show what was sent over which channel, and to send it again", LegalBasis: "contract",
-		Retention: "30 days", Where: controlDB, Promises: []string{"SEC-4"},
+		Retention: "30 days", Where: privacy.ControlDB, Promises: []string{"SEC-4"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which delivery"},
 			{Name: "workspace_id", Category: privacy.Technical, Note: "of which workspace"},
@@ -123,17 +120,15 @@ func (m *Module) deliveriesCollection() privacy.Collection {
 			{Name: "updated_at", Category: privacy.Technical, Note: "when it was tried last"},
 			{Name: "sealed", Category: privacy.Content, Note: "the alerts and the title, sealed"},
 		},
-		Oldest: m.oldest("notify_deliveries", "created_at"), Count: m.count("notify_deliveries"), MaxAge: privacy.Fixed(Retention),
-		Sweep:  m.sweep(`DELETE FROM notify_deliveries WHERE ($1 = '' OR workspace_id = $1) AND created_at < $2`),
-		Export: m.exportDeliveries, Erase: m.erase("notify_deliveries"),
+		MaxAge: privacy.Fixed(Retention), Export: m.exportDeliveries,
 	}
 }
 
-func (m *Module) attemptsCollection() privacy.Collection {
+func attemptsCollection() privacy.Collection {
 	return privacy.Collection{
 		Name: "notify_attempts", Module: "notify", Title: "Attempts at deliveries", Subjects: "whoever the labels of alerts name",
 		Purpose: "to show how often something was tried and what came of it", LegalBasis: "contract",
-		Retention: "30 days", Where: controlDB, Promises: []string{"SEC-4"},
+		Retention: "30 days", Where: privacy.ControlDB, Promises: []string{"SEC-4"},
 		Fields: []privacy.Field{
 			{Name: "delivery_id", Category: privacy.Technical, Note: "of which delivery"},
 			{Name: "n", Category: privacy.Technical, Note: "the how many-th"},
@@ -144,45 +139,7 @@ func (m *Module) attemptsCollection() privacy.Collection {
 			{Name: "outcome", Category: privacy.Technical, Note: "sent, queued, retrying or failed"},
 			{Name: "sealed", Category: privacy.Content, Note: "what the provider said, without tokens, sealed"},
 		},
-		Oldest: m.oldest("notify_attempts", "at"), Count: m.count("notify_attempts"), MaxAge: privacy.Fixed(Retention),
-		Sweep:    m.sweep(`DELETE FROM notify_attempts WHERE ($1 = '' OR workspace_id = $1) AND at < $2`),
-		NoExport: "the export of deliveries has them", NoErase: "goes with the delivery",
-	}
-}
-
-// oldest looks at a table, which may have a condition behind it.
-func (m *Module) oldest(table, column string) func(context.Context, kernel.WorkspaceID) (time.Time, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
-		var us int64
-		err := m.db.QueryRow(ctx, `SELECT coalesce(min(t.`+column+`), 0) FROM (SELECT * FROM `+table+`) t WHERE $1 = '' OR t.workspace_id = $1`, string(ws)).Scan(&us)
-		return kernel.FromMicros(us), err
-	}
-}
-
-func (m *Module) count(table string) func(context.Context, kernel.WorkspaceID) (int64, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-		err = m.db.QueryRow(ctx, `SELECT count(*) FROM `+table+` WHERE $1 = '' OR workspace_id = $1`, string(ws)).Scan(&n)
-		return n, err
-	}
-}
-
-func (m *Module) sweep(statement string) func(context.Context, kernel.WorkspaceID, time.Time) (int64, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (n int64, err error) {
-		err = m.db.Tx(ctx, func(tx *db.Tx) error {
-			n, err = tx.Exec(ctx, statement, string(ws), kernel.Micros(before))
-			return err
-		})
-		return n, err
-	}
-}
-
-func (m *Module) erase(table string) func(context.Context, kernel.WorkspaceID) (int64, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-		err = m.db.Tx(ctx, func(tx *db.Tx) error {
-			n, err = tx.Exec(ctx, `DELETE FROM `+table+` WHERE workspace_id = $1`, ws)
-			return err
-		})
-		return n, err
+		MaxAge: privacy.Fixed(Retention), NoExport: "the export of deliveries has them", NoErase: "goes with the delivery",
 	}
 }
 
@@ -204,16 +161,6 @@ func exportChannel(c Channel) exportedChannel {
 		out.DisabledAt = &c.DisabledAt
 	}
 	return out
-}
-
-func (m *Module) exportChannels(ctx context.Context, ws kernel.WorkspaceID, item func(any) error) error {
-	list, err := m.list(ctx, ws)
-	for _, c := range list {
-		if err := item(exportChannel(c)); err != nil {
-			return err
-		}
-	}
-	return err
 }
 
 func (m *Module) exportBrowsers(ctx context.Context, ws kernel.WorkspaceID, item func(any) error) error {
