@@ -6,20 +6,23 @@ import (
 
 	"github.com/kept-dev/kept/internal/core/privacy"
 	"github.com/kept-dev/kept/internal/kernel"
-	"github.com/kept-dev/kept/internal/platform/db"
 )
-
-const controlDB = "control database"
 
 // Collections is the module's part of the data map.
 func (m *Module) Collections() []privacy.Collection {
-	return []privacy.Collection{m.dashboardsCollection(), m.versionsCollection(), m.notesCollection(), m.embeddingCollection()}
+	rows := func(at string, c privacy.Collection) privacy.Collection {
+		return privacy.Table{DB: m.d.DB, Of: "workspace_id", At: at}.Declare(c)
+	}
+	return []privacy.Collection{m.dashboardsCollection(), rows("saved_at", m.versionsCollection()), rows("created_at", m.notesCollection()),
+		rows("created_at", m.embeddingCollection())}
 }
 
 func (m *Module) dashboardsCollection() privacy.Collection {
-	return privacy.Collection{
+	// Only what was deleted has a time limit; its versions go with it.
+	rows := privacy.Table{DB: m.d.DB, Of: "workspace_id", At: "deleted_at", Only: "deleted_at > 0"}
+	return rows.Declare(privacy.Collection{
 		Name: "dashboards", Module: m.Name(), Title: "Dashboards", Subjects: "nobody", Purpose: "to show metrics the way that people have arranged them",
-		LegalBasis: "contract", Retention: "until 30 days after it was deleted, or until the workspace is erased", Where: controlDB, Promises: []string{"COL-8"},
+		LegalBasis: "contract", Retention: "until 30 days after it was deleted, or until the workspace is erased", Where: privacy.ControlDB, Promises: []string{"COL-8"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which dashboard"},
 			{Name: "workspace_id", Category: privacy.Technical, Note: "of which workspace"},
@@ -33,16 +36,15 @@ func (m *Module) dashboardsCollection() privacy.Collection {
 			{Name: "changed_by", Category: privacy.Technical, Note: "whose account saved it last"},
 			{Name: "deleted_at", Category: privacy.Technical, Note: "when it was deleted"},
 		},
-		Oldest: m.oldestDeleted, Count: m.count("dashboards"), Export: m.exportDashboards, Erase: m.erase("dashboards"),
-		MaxAge: privacy.Fixed(keptDeleted), Sweep: m.sweep,
-	}
+		Export: m.exportDashboards, MaxAge: privacy.Fixed(keptDeleted),
+	})
 }
 
 func (m *Module) versionsCollection() privacy.Collection {
 	return privacy.Collection{
 		Name: "dashboard_versions", Module: m.Name(), Title: "Earlier versions of dashboards", Subjects: "nobody",
 		Purpose: "to show what was changed and to undo it", LegalBasis: "contract", Retention: "the last 200 versions of each dashboard, as long as the dashboard",
-		Where: controlDB, Promises: []string{"COL-8"},
+		Where: privacy.ControlDB, Promises: []string{"COL-8"},
 		Fields: []privacy.Field{
 			{Name: "dashboard_id", Category: privacy.Technical, Note: "of which dashboard"},
 			{Name: "version", Category: privacy.Technical, Note: "number of the save"},
@@ -52,14 +54,14 @@ func (m *Module) versionsCollection() privacy.Collection {
 			{Name: "saved_at", Category: privacy.Technical, Note: "when"},
 			{Name: "saved_by", Category: privacy.Technical, Note: "by whose account"},
 		},
-		Oldest: m.oldest("dashboard_versions", "saved_at"), Count: m.count("dashboard_versions"), Export: m.exportVersions, Erase: m.erase("dashboard_versions"),
+		Export: m.exportVersions,
 	}
 }
 
 func (m *Module) notesCollection() privacy.Collection {
 	return privacy.Collection{
 		Name: "dashboard_notes", Module: m.Name(), Title: "Notes on dashboards", Subjects: "people whom a note names", Purpose: "to mark on charts what happened when",
-		LegalBasis: "contract", Retention: "until somebody removes it, or the workspace is erased", Where: controlDB, Promises: []string{"COL-8", "SEC-4"},
+		LegalBasis: "contract", Retention: "until somebody removes it, or the workspace is erased", Where: privacy.ControlDB, Promises: []string{"COL-8", "SEC-4"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which note"},
 			{Name: "workspace_id", Category: privacy.Technical, Note: "of which workspace"},
@@ -70,14 +72,14 @@ func (m *Module) notesCollection() privacy.Collection {
 			{Name: "created_at", Category: privacy.Technical, Note: "when it was written"},
 			{Name: "created_by", Category: privacy.Technical, Note: "by whose account"},
 		},
-		Oldest: m.oldest("dashboard_notes", "created_at"), Count: m.count("dashboard_notes"), Export: m.exportNotes, Erase: m.erase("dashboard_notes"),
+		Export: m.exportNotes,
 	}
 }
 
 func (m *Module) embeddingCollection() privacy.Collection {
 	return privacy.Collection{
 		Name: "dashboard_embedding", Module: m.Name(), Title: "Embedding of panels", Subjects: "nobody", Purpose: "to show panels on a customer's own pages",
-		LegalBasis: "contract", Retention: "until embedding is turned off, or the workspace is erased", Where: controlDB, Promises: []string{"SEC-4"},
+		LegalBasis: "contract", Retention: "until embedding is turned off, or the workspace is erased", Where: privacy.ControlDB, Promises: []string{"SEC-4"},
 		Fields: []privacy.Field{
 			{Name: "workspace_id", Category: privacy.Technical, Note: "of which workspace"},
 			{Name: "signing_key", Category: privacy.Secret, Note: "the key that tokens are signed with, sealed"},
@@ -86,32 +88,7 @@ func (m *Module) embeddingCollection() privacy.Collection {
 			{Name: "created_at", Category: privacy.Technical, Note: "when embedding was turned on"},
 			{Name: "changed_at", Category: privacy.Technical, Note: "when it was changed last"},
 		},
-		Oldest: m.oldest("dashboard_embedding", "created_at"), Count: m.count("dashboard_embedding"), Export: m.exportEmbedding, Erase: m.erase("dashboard_embedding"),
-	}
-}
-
-func (m *Module) oldest(table, column string) func(context.Context, kernel.WorkspaceID) (time.Time, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
-		var us int64
-		err := m.d.DB.QueryRow(ctx, `SELECT coalesce(min(`+column+`), 0) FROM `+table+` WHERE $1 = '' OR workspace_id = $1`, string(ws)).Scan(&us)
-		return kernel.FromMicros(us), err
-	}
-}
-
-func (m *Module) count(table string) func(context.Context, kernel.WorkspaceID) (int64, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-		err = m.d.DB.QueryRow(ctx, `SELECT count(*) FROM `+table+` WHERE $1 = '' OR workspace_id = $1`, string(ws)).Scan(&n)
-		return n, err
-	}
-}
-
-func (m *Module) erase(table string) func(context.Context, kernel.WorkspaceID) (int64, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-		err = m.d.DB.Tx(ctx, func(tx *db.Tx) error {
-			n, err = tx.Exec(ctx, `DELETE FROM `+table+` WHERE workspace_id = $1`, ws)
-			return err
-		})
-		return n, err
+		Export: m.exportEmbedding,
 	}
 }
 
@@ -184,20 +161,4 @@ func (m *Module) exportEmbedding(ctx context.Context, ws kernel.WorkspaceID, ite
 		return err
 	}
 	return item(map[string]any{"origins": e.Origins, "generation": e.Generation, "changed_at": e.ChangedAt})
-}
-
-// oldestDeleted is when the dashboard that waits longest for its removal was deleted: only those have a time limit.
-func (m *Module) oldestDeleted(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
-	var us int64
-	err := m.d.DB.QueryRow(ctx, `SELECT coalesce(min(deleted_at), 0) FROM dashboards WHERE deleted_at > 0 AND ($1 = '' OR workspace_id = $1)`, string(ws)).Scan(&us)
-	return kernel.FromMicros(us), err
-}
-
-// sweep removes dashboards that were deleted before a time; their versions go with them.
-func (m *Module) sweep(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (n int64, err error) {
-	err = m.d.DB.Tx(ctx, func(tx *db.Tx) error {
-		n, err = tx.Exec(ctx, `DELETE FROM dashboards WHERE deleted_at > 0 AND deleted_at < $1 AND ($2 = '' OR workspace_id = $2)`, kernel.Micros(before), string(ws))
-		return err
-	})
-	return n, err
 }

@@ -270,7 +270,7 @@ func TestDeletedDashboardsGo(t *testing.T) {
 		if _, err := w.m.get(t.Context(), w.ws, id); kernel.CodeOf(err) != kernel.NotFound {
 			t.Fatal(err)
 		}
-		if n, err := w.m.count("dashboard_versions")(t.Context(), w.ws); err != nil || n != 1 {
+		if n, err := w.m.Collections()[1].Count(t.Context(), w.ws); err != nil || n != 1 {
 			t.Fatal(n, err)
 		}
 	})
