@@ -10,13 +10,11 @@ import (
 	"github.com/kept-dev/kept/internal/platform/db"
 )
 
-const where = "control database"
-
 var workspaceField = privacy.Field{Name: "workspace_id", Category: privacy.Technical, Note: "whose it is"}
 
 // Collections is the app's part of the data map; that of the samples themselves is told where the store is made.
 func (m *Module) Collections() []privacy.Collection {
-	base := privacy.Collection{Module: m.Name(), Where: where, Subjects: "nobody", LegalBasis: "contract", Promises: []string{"COL-8"}}
+	base := privacy.Collection{Module: m.Name(), Where: privacy.ControlDB, Subjects: "nobody", LegalBasis: "contract", Promises: []string{"COL-8"}}
 	return []privacy.Collection{m.hostCollection(base), m.tokenCollection(base), m.changeCollection(base), m.deployCollection(base), m.dropCollection(base), m.meaningCollection(base)}
 }
 
@@ -35,12 +33,8 @@ func (m *Module) hostCollection(c privacy.Collection) privacy.Collection {
 		{Name: "key_id", Category: privacy.Technical, Note: "the API key that it reports with"},
 		{Name: "first_seen_at", Category: privacy.Telemetry}, {Name: "last_seen_at", Category: privacy.Telemetry},
 	}
-	c.Oldest, c.Count, c.Sweep, c.MaxAge, c.Erase = m.oldest("hosts", "last_seen_at"), m.counter("hosts"), m.sweeper("hosts", "last_seen_at"), m.d.MaxAge, m.eraser("hosts")
-	c.Export = func(ctx context.Context, ws kernel.WorkspaceID, item func(v any) error) error {
-		list, err := m.Hosts(ctx, ws)
-		return exportAll(list, err, item)
-	}
-	return c
+	c.MaxAge, c.Export = m.d.MaxAge, privacy.Each(m.Hosts)
+	return m.table("last_seen_at").Declare(c)
 }
 
 func (m *Module) tokenCollection(c privacy.Collection) privacy.Collection {
@@ -52,10 +46,9 @@ func (m *Module) tokenCollection(c privacy.Collection) privacy.Collection {
 		{Name: "expires_at", Category: privacy.Technical}, {Name: "used_at", Category: privacy.Technical},
 		{Name: "instance", Category: privacy.Telemetry, Note: "the host that used it"},
 	}
-	c.Oldest, c.Count, c.Erase = m.oldest("host_tokens", "created_at"), m.counter("host_tokens"), m.eraser("host_tokens")
-	c.Sweep, c.MaxAge = m.sweeper("host_tokens", "created_at"), privacy.Fixed(24*time.Hour)
+	c.MaxAge = privacy.Fixed(24 * time.Hour)
 	c.NoExport = "of use to nobody: only a hash is stored, and it ends within an hour"
-	return c
+	return m.table("created_at").Declare(c)
 }
 
 func (m *Module) changeCollection(c privacy.Collection) privacy.Collection {
@@ -65,12 +58,11 @@ func (m *Module) changeCollection(c privacy.Collection) privacy.Collection {
 		{Name: "id", Category: privacy.Technical}, {Name: "instance", Category: privacy.Telemetry}, {Name: "at", Category: privacy.Telemetry},
 		{Name: "kind", Category: privacy.Telemetry, Note: "reboot, kernel or agent"}, {Name: "before", Category: privacy.Telemetry}, {Name: "after", Category: privacy.Telemetry},
 	}
-	c.Oldest, c.Count, c.Sweep, c.MaxAge, c.Erase = m.oldest("host_changes", "at"), m.counter("host_changes"), m.sweeper("host_changes", "at"), m.d.MaxAge, m.eraser("host_changes")
-	c.Export = func(ctx context.Context, ws kernel.WorkspaceID, item func(v any) error) error {
-		list, err := m.changes(ctx, ws, time.Time{}, m.d.Clock().Add(48*time.Hour), math.MaxInt32)
-		return exportAll(list, err, item)
-	}
-	return c
+	c.MaxAge = m.d.MaxAge
+	c.Export = privacy.Each(func(ctx context.Context, ws kernel.WorkspaceID) ([]Change, error) {
+		return m.changes(ctx, ws, time.Time{}, m.d.Clock().Add(48*time.Hour), math.MaxInt32)
+	})
+	return m.table("at").Declare(c)
 }
 
 func (m *Module) deployCollection(c privacy.Collection) privacy.Collection {
@@ -82,12 +74,11 @@ func (m *Module) deployCollection(c privacy.Collection) privacy.Collection {
 		{Name: "text", Category: privacy.Telemetry, Note: "as the customer's pipeline sent it"}, {Name: "link", Category: privacy.Telemetry},
 		{Name: "labels", Category: privacy.Telemetry}, {Name: "created_at", Category: privacy.Technical},
 	}
-	c.Oldest, c.Count, c.Sweep, c.MaxAge, c.Erase = m.oldest("deploys", "created_at"), m.counter("deploys"), m.sweeper("deploys", "created_at"), m.d.MaxAge, m.eraser("deploys")
-	c.Export = func(ctx context.Context, ws kernel.WorkspaceID, item func(v any) error) error {
-		list, err := m.deploys(ctx, ws, time.Time{}, m.d.Clock().Add(48*time.Hour), math.MaxInt32)
-		return exportAll(list, err, item)
-	}
-	return c
+	c.MaxAge = m.d.MaxAge
+	c.Export = privacy.Each(func(ctx context.Context, ws kernel.WorkspaceID) ([]Deploy, error) {
+		return m.deploys(ctx, ws, time.Time{}, m.d.Clock().Add(48*time.Hour), math.MaxInt32)
+	})
+	return m.table("created_at").Declare(c)
 }
 
 func (m *Module) dropCollection(c privacy.Collection) privacy.Collection {
@@ -97,18 +88,10 @@ func (m *Module) dropCollection(c privacy.Collection) privacy.Collection {
 		{Name: "id", Category: privacy.Technical}, {Name: "selector", Category: privacy.Settings}, {Name: "note", Category: privacy.Settings},
 		{Name: "created_by", Category: privacy.Technical, Note: "whose account made it"}, {Name: "created_at", Category: privacy.Technical},
 	}
-	c.Oldest, c.Count = m.oldest("metric_drops", "created_at"), m.counter("metric_drops")
-	c.Export = func(ctx context.Context, ws kernel.WorkspaceID, item func(v any) error) error {
-		list, err := m.Drops(ctx, ws)
-		return exportAll(list, err, item)
-	}
-	erase := m.eraser("metric_drops")
-	c.Erase = func(ctx context.Context, ws kernel.WorkspaceID) (int64, error) {
-		n, err := erase(ctx, ws)
-		m.drops.forget(ws)
-		return n, err
-	}
-	return c
+	c.Export = privacy.Each(m.Drops)
+	rows := m.table("created_at")
+	rows.Erasing = func(tx *db.Tx, ws kernel.WorkspaceID) { tx.AfterCommit(func() { m.drops.forget(ws) }) }
+	return rows.Declare(c)
 }
 
 func (m *Module) meaningCollection(c privacy.Collection) privacy.Collection {
@@ -120,46 +103,7 @@ func (m *Module) meaningCollection(c privacy.Collection) privacy.Collection {
 	return privacy.Table{DB: m.d.DB, Of: "workspace_id", At: "seen_at", Erasing: func(_ *db.Tx, ws kernel.WorkspaceID) { m.meanings.forget(ws) }}.Declare(c)
 }
 
-func exportAll[T any](list []T, err error, item func(any) error) error {
-	for _, v := range list {
-		if err := item(v); err != nil {
-			return err
-		}
-	}
-	return err
-}
-
-func (m *Module) oldest(table, column string) func(context.Context, kernel.WorkspaceID) (time.Time, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (time.Time, error) {
-		var us int64
-		err := m.d.DB.QueryRow(ctx, `SELECT coalesce(min(`+column+`), 0) FROM `+table+` WHERE $1 = '' OR workspace_id = $1`, string(ws)).Scan(&us)
-		return kernel.FromMicros(us), err
-	}
-}
-
-func (m *Module) counter(table string) func(context.Context, kernel.WorkspaceID) (int64, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (n int64, err error) {
-		err = m.d.DB.QueryRow(ctx, `SELECT count(*) FROM `+table+` WHERE $1 = '' OR workspace_id = $1`, string(ws)).Scan(&n)
-		return n, err
-	}
-}
-
-func (m *Module) sweeper(table, column string) func(context.Context, kernel.WorkspaceID, time.Time) (int64, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID, before time.Time) (int64, error) {
-		return m.delete(ctx, `DELETE FROM `+table+` WHERE ($1 = '' OR workspace_id = $1) AND `+column+` < $2`, string(ws), kernel.Micros(before))
-	}
-}
-
-func (m *Module) eraser(table string) func(context.Context, kernel.WorkspaceID) (int64, error) {
-	return func(ctx context.Context, ws kernel.WorkspaceID) (int64, error) {
-		return m.delete(ctx, `DELETE FROM `+table+` WHERE workspace_id = $1`, ws)
-	}
-}
-
-func (m *Module) delete(ctx context.Context, text string, args ...any) (n int64, err error) {
-	err = m.d.DB.Tx(ctx, func(tx *db.Tx) error {
-		n, err = tx.Exec(ctx, text, args...)
-		return err
-	})
-	return n, err
+// table is one of the app's; at is when a row was made or last seen.
+func (m *Module) table(at string) privacy.Table {
+	return privacy.Table{DB: m.d.DB, Of: "workspace_id", At: at}
 }

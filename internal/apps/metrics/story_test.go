@@ -92,7 +92,7 @@ func TestTokensEnd(t *testing.T) {
 				t.Errorf("%.20q: %d", text, code)
 			}
 		}
-		n, err := w.sweeper("host_tokens", "created_at")(t.Context(), "", w.Stack.Clock.Now())
+		n, err := w.Collections()[1].Sweep(t.Context(), "", w.Stack.Clock.Now())
 		if err != nil || n != 1 {
 			t.Errorf("swept %d, %v", n, err)
 		}
