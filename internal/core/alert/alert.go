@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	amalert "github.com/prometheus/alertmanager/alert"
 	amnotify "github.com/prometheus/alertmanager/notify"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/rules"
@@ -48,6 +49,7 @@ type RulePack struct {
 type Channels interface {
 	Channels(ctx context.Context, ws kernel.WorkspaceID) ([]notify.Channel, error)
 	Notifier(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) (amnotify.Notifier, error)
+	Forward(ctx context.Context, ws kernel.WorkspaceID, alerts []*amalert.Alert, news bool) error
 }
 
 // Deps is what the module needs.

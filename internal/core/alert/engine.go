@@ -25,7 +25,8 @@ const (
 	resendDelay     = time.Minute
 )
 
-// engine evaluates one workspace: Prometheus's rule manager, the book of its alerts, and Alertmanager's pipeline.
+// engine evaluates one workspace: Prometheus's rule manager, the book of its alerts, Alertmanager's pipeline, and
+// the way to Alertmanagers of its own.
 type engine struct {
 	m      *Module
 	ws     kernel.WorkspaceID
@@ -34,6 +35,7 @@ type engine struct {
 	mgr    *rules.Manager
 	book   *book
 	pipe   *pipeline
+	away   *forwarder
 	cancel context.CancelFunc
 
 	mu  sync.Mutex
@@ -78,9 +80,11 @@ func (m *Module) startEngine(ctx context.Context, ws kernel.WorkspaceID, rev int
 		AppendableV2: m.d.Store.For(ws), Queryable: m.d.Store.For(ws), Logger: slog.New(slog.DiscardHandler), Metrics: m.metrics,
 		OutageTolerance: outageTolerance, ForGracePeriod: forGracePeriod, ResendDelay: resendDelay, GroupLoader: e.source, Parser: m.parser,
 	})
+	e.away = m.startForwarder(ws)
 	if err := e.reload(ctx, rev); err != nil {
 		e.cancel()
 		e.pipe.close()
+		e.away.close()
 		return nil, err
 	}
 	go e.mgr.Run()
@@ -121,6 +125,7 @@ func (e *engine) reload(ctx context.Context, rev int64) error {
 	}
 	e.pipe.configure(routing)
 	gone, err := e.book.drop(ctx, watched, time.Now().UTC())
+	e.away.over(gone)
 	e.deliver(ctx, gone)
 	return err
 }
@@ -138,6 +143,7 @@ func (e *engine) close() {
 	e.mgr.Stop()
 	e.cancel()
 	e.pipe.close()
+	e.away.close()
 }
 
 // collected are the alerts that the manager wants sent after one evaluation.
@@ -188,6 +194,7 @@ func (e *engine) evaluate(ctx context.Context, g *rules.Group, at time.Time) {
 		e.m.d.Logger.Error("alert: the book of alerts cannot be written", "workspace", e.ws, "error", err)
 	}
 	e.pipe.put(e.book, sent.alerts)
+	e.away.put(e.book, sent.alerts, changes)
 	e.deliver(ctx, changes)
 	e.publishStatus(ctx)
 }

@@ -103,10 +103,10 @@ func (p *pipeline) convert(a Alert, until time.Time) *amalert.Alert {
 		out.Annotations[model.LabelName(name)] = model.LabelValue(value)
 	}
 	if text := factsText(a.Facts); text != "" {
-		out.Annotations["explanation"] = model.LabelValue(text)
+		out.Annotations[notify.AnnotationWhy] = model.LabelValue(text)
 	}
-	if out.Annotations["value"] == "" {
-		out.Annotations["value"] = model.LabelValue(strconv.FormatFloat(a.Value, 'g', 6, 64))
+	if out.Annotations[notify.AnnotationValue] == "" {
+		out.Annotations[notify.AnnotationValue] = model.LabelValue(strconv.FormatFloat(a.Value, 'g', 6, 64))
 	}
 	if a.AckedBy != "" {
 		out.Annotations[notify.AnnotationAcked] = model.LabelValue(a.AckedBy)

@@ -97,6 +97,7 @@ type stock struct {
 
 	mu   sync.Mutex
 	sent []string
+	all  []string // each time, as an Alertmanager gets it
 }
 
 func newStock(t *testing.T, w *world, text string) *stock {
@@ -124,6 +125,11 @@ func newStock(t *testing.T, w *world, text string) *stock {
 			defer s.mu.Unlock()
 			for _, a := range list {
 				s.sent = append(s.sent, sentLine(a.Labels, a.Annotations.Map()["summary"], a.FiredAt, a.ResolvedAt))
+				end := a.ResolvedAt
+				if end.IsZero() {
+					end = a.ValidUntil
+				}
+				s.all = append(s.all, forwardLine(time.Now(), a.Labels.Map(), a.Annotations.Map(), a.FiredAt, end))
 			}
 		}})
 	if err := s.mgr.Update(DefaultInterval, []string{string(w.ws)}, labels.EmptyLabels(), "https://kept.example", nil); err != nil {
@@ -131,6 +137,10 @@ func newStock(t *testing.T, w *world, text string) *stock {
 	}
 	go s.mgr.Run()
 	return s
+}
+
+func forwardLine(at time.Time, ls, annotations map[string]string, begin, end time.Time) string {
+	return fmt.Sprint(at.UTC().Truncate(time.Second), ls, annotations, begin.UTC(), end.UTC())
 }
 
 func sentLine(ls labels.Labels, summary string, fired, resolved time.Time) string {
@@ -176,8 +186,8 @@ func written(t *testing.T, s *series.TSDB, ws kernel.WorkspaceID) string {
 }
 
 // TestLifeIsPrometheus runs Prometheus's own rule manager beside ours over the same samples: at every moment they have the
-// same alerts in the same states, in the end they have written the same series, and ours has told of every firing and every
-// end that Prometheus would have sent.
+// same alerts in the same states, in the end they have written the same series, ours has told of every firing and every
+// end that Prometheus would have sent, and what goes to Alertmanagers goes as Prometheus would send it, each time.
 func TestLifeIsPrometheus(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, w *world) {
@@ -244,6 +254,24 @@ func TestLifeIsPrometheus(t *testing.T) {
 		}
 		if ends < 8 {
 			t.Errorf("only %d ends: the scenario is too poor", ends)
+		}
+		var away []string
+		for _, f := range w.out.takeForwarded() {
+			for _, a := range f.Alerts {
+				ls, annotations := map[string]string{}, map[string]string{}
+				for n, v := range a.Labels {
+					ls[string(n)] = string(v)
+				}
+				for n, v := range a.Annotations {
+					annotations[string(n)] = string(v)
+				}
+				away = append(away, forwardLine(f.At, ls, annotations, a.StartsAt, a.EndsAt))
+			}
+		}
+		slices.Sort(away)
+		slices.Sort(s.all)
+		if !slices.Equal(away, s.all) || len(away) < 50 {
+			t.Errorf("to Alertmanagers %d, by Prometheus %d:\n%s\n\n%s", len(away), len(s.all), strings.Join(away, "\n"), strings.Join(s.all, "\n"))
 		}
 		told := map[string]int{}
 		for _, m := range w.out.take() {

@@ -48,7 +48,7 @@ func (m *Module) channelNames(r *http.Request, ws kernel.WorkspaceID) (map[kerne
 	names := map[kernel.ID]string{notify.Owners: "Mail to owners and admins"}
 	options := []ui.Option{{Value: string(notify.Owners), Label: names[notify.Owners]}}
 	for _, c := range list {
-		if _, ok := names[c.ID]; !ok {
+		if _, ok := names[c.ID]; !ok && c.Kind != notify.KindAlertmanager {
 			options = append(options, ui.Option{Value: string(c.ID), Label: c.Name + " (" + c.Kind + ")"})
 		}
 		names[c.ID] = c.Name

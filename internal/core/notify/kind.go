@@ -59,7 +59,7 @@ func (k kind) Numbered() []string {
 // kinds are all sorts of channels, as the page offers them.
 func kinds() []kind {
 	return []kind{
-		emailKind(), webhookKind(), slackKind(), slackBotKind(), discordKind(), teamsKind(), telegramKind(), mattermostKind(),
+		emailKind(), webhookKind(), alertmanagerKind(), slackKind(), slackBotKind(), discordKind(), teamsKind(), telegramKind(), mattermostKind(),
 		matrixKind(), pagerdutyKind(), opsgenieKind(), pushoverKind(), ntfyKind(), webpushKind(),
 	}
 }

@@ -17,19 +17,20 @@ import (
 func settingsFor(p *provider) map[string]map[string]string {
 	base := p.server.URL
 	return map[string]map[string]string{
-		"webhook":    {"url": base + "/webhook" + hookPath, "authorization": "Bearer hook-secret-1"},
-		"slack":      {"url": base + "/slack" + hookPath},
-		"slack-bot":  {"token": slackToken, "channel": "C0123456789"},
-		"discord":    {"url": base + "/discord" + hookPath},
-		"teams":      {"url": base + "/teams" + hookPath},
-		"telegram":   {"token": telegramToken, "chat": "-1001234567890", "topic": "7"},
-		"mattermost": {"url": base + "/mattermost" + hookPath},
-		"matrix":     {"server": base, "token": matrixToken, "room": "!room:example.org"},
-		"pagerduty":  {"key": routingKey, "region": "us"},
-		"opsgenie":   {"key": genieKey, "region": "eu"},
-		"pushover":   {"user": pushUser, "token": pushToken, "critical": "emergency"},
-		"ntfy":       {"server": base + "/ntfy/", "topic": "kept-alerts-x7Gq", "token": ntfyToken},
-		"webpush":    {},
+		"webhook":      {"url": base + "/webhook" + hookPath, "authorization": "Bearer hook-secret-1"},
+		"alertmanager": {"url": base + "/alertmanager" + hookPath + "/", "authorization": "Basic a2VwdDpz"},
+		"slack":        {"url": base + "/slack" + hookPath},
+		"slack-bot":    {"token": slackToken, "channel": "C0123456789"},
+		"discord":      {"url": base + "/discord" + hookPath},
+		"teams":        {"url": base + "/teams" + hookPath},
+		"telegram":     {"token": telegramToken, "chat": "-1001234567890", "topic": "7"},
+		"mattermost":   {"url": base + "/mattermost" + hookPath},
+		"matrix":       {"server": base, "token": matrixToken, "room": "!room:example.org"},
+		"pagerduty":    {"key": routingKey, "region": "us"},
+		"opsgenie":     {"key": genieKey, "region": "eu"},
+		"pushover":     {"user": pushUser, "token": pushToken, "critical": "emergency"},
+		"ntfy":         {"server": base + "/ntfy/", "topic": "kept-alerts-x7Gq", "token": ntfyToken},
+		"webpush":      {},
 	}
 }
 

@@ -54,6 +54,8 @@ type notice struct {
 	Labels   map[string]string `json:"labels"`
 	ID       []byte            `json:"-"` // the same for all attempts
 	At       time.Time         `json:"at"`
+
+	routine bool // not worth a line in the log when it works
 }
 
 func (n *notifier) noticeOf(ctx context.Context, alerts []*alert.Alert) notice {
@@ -105,6 +107,9 @@ func (m *Module) attempt(ctx context.Context, ws kernel.WorkspaceID, id kernel.I
 		f.text = s.hide(f.text)
 	}
 	m.report(s, n, f, took)
+	if f == nil && n.routine {
+		return "", nil
+	}
 	delivery, err = m.record(context.WithoutCancel(ctx), s, n, f, took)
 	if err != nil {
 		m.d.Logger.Error("a delivery could not be noted", "workspace", ws, "channel", id, "error", err)

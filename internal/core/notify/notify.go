@@ -1,5 +1,5 @@
 // Package notify tells people and machines that something happened, over the channels that a workspace has set up:
-// e-mail, webhook, Slack, Discord, Teams, Telegram, PagerDuty, Opsgenie, Pushover, ntfy, Matrix, Mattermost, web push.
+// e-mail, webhook, Alertmanager, Slack, Discord, Teams, Telegram, PagerDuty, Opsgenie, Pushover, ntfy, Matrix, Mattermost, web push.
 //
 // A channel is an Alertmanager notifier: it gets the alerts of one group and says whether a failure is worth another try.
 // Every attempt is in the delivery log. Addresses and tokens of channels are sealed; what leaves goes through
@@ -7,7 +7,7 @@
 //
 // The wire formats are written here and not taken from Alertmanager's receivers: those do not wait as long as a provider
 // asks (Retry-After), put a provider's answer into the error as it came, which may repeat a token, and fill templates of
-// their own; with one way to send, thirteen kinds log, retry and keep quiet about secrets alike.
+// their own; with one way to send, fourteen kinds log, retry and keep quiet about secrets alike.
 package notify
 
 import (
@@ -52,6 +52,7 @@ type Module struct {
 	hosts map[string]string // of providers, in place of the real ones; for tests
 	wait  func(ctx context.Context, d time.Duration) error
 
+	forwarded  forwarded
 	background background
 }
 

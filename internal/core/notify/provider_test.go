@@ -60,7 +60,7 @@ func newProvider(t testing.TB) *provider {
 	p := &provider{t: t, now: func() time.Time { return testNow }, phone: newPhone(t), txns: map[string]string{}, open: map[string]string{}}
 	mux := http.NewServeMux()
 	for pattern, serve := range map[string]func(*http.Request, []byte) (any, error){
-		"POST /webhook" + hookPath: p.webhook, "POST /slack" + hookPath: p.slack, "POST /slack-bot/api/chat.postMessage": p.slackPost, "POST /slack-bot/api/chat.update": p.slackUpdate,
+		"POST /webhook" + hookPath: p.webhook, "POST /alertmanager" + hookPath + "/api/v2/alerts": p.alertmanager, "POST /slack" + hookPath: p.slack, "POST /slack-bot/api/chat.postMessage": p.slackPost, "POST /slack-bot/api/chat.update": p.slackUpdate,
 		"POST /discord" + hookPath: p.discord, "POST /teams" + hookPath: p.teams, "POST /telegram/{bot}/sendMessage": p.telegram, "POST /mattermost" + hookPath: p.mattermost,
 		"PUT /_matrix/client/v3/rooms/{room}/send/m.room.message/{txn}": p.matrix, "POST /pagerduty/v2/enqueue": p.pagerduty,
 		"POST /opsgenie/v2/alerts": p.opsgenie, "POST /opsgenie/v2/alerts/{alias}/{verb}": p.opsgenieVerb, "POST /pushover/1/messages.json": p.pushover,
@@ -187,6 +187,36 @@ func (p *provider) webhook(r *http.Request, body []byte) (any, error) {
 		"group", in.GroupKey != "" && in.GroupLabels != nil, "delivery", in.DeliveryID == r.Header.Get("Kept-Delivery") && len(in.DeliveryID) == 32,
 		"fingerprint", len(in.Alerts[0].Fingerprint) == 16, "authorization", r.Header.Get("Authorization") == "Bearer hook-secret-1",
 		"signature", strings.HasPrefix(r.Header.Get("Kept-Signature"), "v1="))
+}
+
+// alertmanager shows what it gets as its own page would: by name, with how many fire.
+func (p *provider) alertmanager(r *http.Request, body []byte) (any, error) {
+	var in []struct {
+		Labels, Annotations map[string]string
+		StartsAt            time.Time
+		EndsAt              *time.Time
+		GeneratorURL        string
+	}
+	if err := strict(r, body, &in); err != nil {
+		return nil, err
+	}
+	err := need("alerts", len(in) > 0 && len(in) <= 256, "authorization", r.Header.Get("Authorization") == "Basic a2VwdDpz")
+	fires, hosts := 0, []string{}
+	for _, a := range in {
+		if a.EndsAt == nil || a.EndsAt.After(p.now()) {
+			fires++
+		}
+		hosts = append(hosts, a.Labels["host"])
+		if err == nil {
+			err = need("name", a.Labels["alertname"] != "", "begin", !a.StartsAt.IsZero(), "end", a.EndsAt == nil || !a.EndsAt.Before(a.StartsAt), "page", a.GeneratorURL == "" || strings.HasPrefix(a.GeneratorURL, "https://"))
+		}
+	}
+	title := fmt.Sprintf("Firing: %s on %s", in[0].Labels["alertname"], strings.Join(hosts, ", "))
+	if fires == 0 {
+		title = fmt.Sprintf("Resolved: %s (%d)", in[0].Labels["alertname"], len(in))
+	}
+	p.add(posted{Title: title, Text: string(body), Priority: fmt.Sprint(fires)})
+	return nil, err
 }
 
 func (p *provider) pagerduty(r *http.Request, body []byte) (any, error) {
