@@ -93,6 +93,13 @@ type RuleResultsJSON struct {
 	Rules    []RuleResultJSON `json:"rules"`
 }
 
+func orNone(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
 func alertJSON(ws kernel.WorkspaceID, a Alert) AlertJSON {
 	return AlertJSON{ID: a.ID, Fingerprint: a.Fingerprint, RuleID: a.RuleID, Name: a.Name, Severity: severityWord(a.Severity), State: a.State, Labels: a.Labels,
 		Annotations: a.Annotations, Value: number(a.Value), StartedAt: orNone(a.StartedAt), FiredAt: orNone(a.FiredAt), ResolvedAt: orNone(a.ResolvedAt),
