@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/kept-dev/kept/internal/core/access/accesstest"
+	"github.com/kept-dev/kept/internal/ui"
 )
 
 var update = flag.Bool("update", false, "write the golden files; then read what changed, line by line")
@@ -40,7 +41,7 @@ func TestGrafanaImport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, l := range diff(lines(string(want)), lines(out.String())) {
+		for _, l := range ui.Diff(string(want), out.String()) {
 			if l.Kind != "same" && l.Kind != "gap" {
 				t.Errorf("%s: %s %s", golden, l.Kind, l.Text)
 			}

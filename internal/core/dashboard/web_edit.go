@@ -27,6 +27,8 @@ func (m *Module) editRoutes() []httpx.Route {
 		changing("GET", pathOne+"/edit", m.editPage, ""),
 		changing("POST", pathOne+"/settings", m.saveSettings, "dashboard.change"),
 		changing("POST", pathOne+"/change", m.change, "dashboard.change"),
+		changing("GET", pathOne+"/arrange", m.arrangePage, ""),
+		changing("POST", pathOne+"/arrange", m.arrange, "dashboard.change"),
 		changing("GET", pathOne+"/row", m.rowPage, ""),
 		changing("POST", pathOne+"/row", m.saveRow, "dashboard.change"),
 		changing("GET", pathOne+"/variable", m.variablePage, ""),
@@ -114,10 +116,10 @@ func (m *Module) renderEdit(w http.ResponseWriter, r *http.Request, status int, 
 	report.queries(f.D)
 	v.Notes = report.Notes
 	page := ui.Page{Title: "Edit " + f.D.Title, App: appKey, Section: homeHref(f.WS), Crumbs: crumbs(f.WS, f.subject), Body: v, Actions: []ui.Action{
-		{Label: "JSON", Href: f.Base + "/json", Icon: "terminal"}, {Label: "Duplicate", Href: f.Base + "/duplicate", Icon: "copy"},
+		{Label: "Arrange", Href: f.Base + "/arrange", Icon: "grip"}, {Label: "JSON", Href: f.Base + "/json", Icon: "terminal"}, {Label: "Duplicate", Href: f.Base + "/duplicate", Icon: "copy"},
 		{Label: "Delete", Href: f.Base + "/delete", Icon: "trash", Danger: true}, {Label: "Done", Href: f.Base, Icon: "check", Primary: true}}}
-	if from, err := strconv.ParseInt(r.URL.Query().Get("undo"), 10, 64); err == nil && from > 0 && from < f.Version() {
-		page.Toasts = []ui.Toast{{Tone: ui.ToneGood, Text: "Saved.", Href: f.Base + "/history/" + strconv.FormatInt(from, 10), Link: "Undo"}}
+	if t := f.undoable(r, "Saved."); t.Href != "" {
+		page.Toasts = []ui.Toast{t}
 	}
 	return m.pages.Render(w, r, status, "edit", page)
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -115,8 +116,10 @@ type panelView struct {
 	Version  int64
 }
 
-// Columns are the classes of the panel's width and kind.
-func (p panelView) Columns() string { return fmt.Sprintf("dw-%d dk-%s", p.Panel.width(), p.Panel.Kind) }
+// Columns are the classes of the panel's size and kind.
+func (p panelView) Columns() string {
+	return fmt.Sprintf("dw-%d dh-%d dk-%s", p.Panel.width(), p.Panel.height(), p.Panel.Kind)
+}
 
 // ElementID is the id of the panel in the page.
 func (p panelView) ElementID() string { return "p-" + p.Key }
@@ -140,14 +143,14 @@ func (m *Module) viewPage(w http.ResponseWriter, r *http.Request) error {
 	v.finish(marks)
 	page := ui.Page{Title: f.D.Title, Lead: f.D.Description, App: appKey, Section: homeHref(f.WS), Crumbs: crumbs(f.WS, f.subject)[:1], Body: &v, Actions: viewActions(f)}
 	if text := viewDone[r.URL.Query().Get("done")]; text != "" {
-		page.Toasts = []ui.Toast{{Tone: ui.ToneGood, Text: text}}
+		page.Toasts = []ui.Toast{f.undoable(r, text)}
 	}
 	return m.pages.Render(w, r, http.StatusOK, "view", page)
 }
 
 var viewDone = map[string]string{
 	"made": "The dashboard is ready.", "saved": "Saved.", "note": "The note stands on the charts.", "note-removed": "The note is removed.", "restored": "The dashboard is back.",
-	"imported": "The dashboard is imported.", "share": "The address of this page shows exactly this to every member of the workspace. Copy it.",
+	"arranged": "The arrangement is saved.", "imported": "The dashboard is imported.", "share": "The address of this page shows exactly this to every member of the workspace. Copy it.",
 }
 
 func viewActions(f frame) []ui.Action {
@@ -159,7 +162,17 @@ func viewActions(f frame) []ui.Action {
 	if !f.Editable() {
 		return append(out, ui.Action{Label: "Duplicate", Href: f.Base + "/duplicate", Icon: "copy", Primary: true})
 	}
-	return append(out, ui.Action{Label: "History", Href: f.Base + "/history", Icon: "clock"}, ui.Action{Label: "Edit", Href: f.Base + "/edit", Icon: "edit", Primary: true})
+	return append(out, ui.Action{Label: "History", Href: f.Base + "/history", Icon: "clock"}, ui.Action{Label: "Arrange", Href: f.Base + "/arrange", Icon: "grip"},
+		ui.Action{Label: "Edit", Href: f.Base + "/edit", Icon: "edit", Primary: true})
+}
+
+// undoable is a toast about a save, with the way back to the version before, which the address names.
+func (f frame) undoable(r *http.Request, text string) ui.Toast {
+	t := ui.Toast{Tone: ui.ToneGood, Text: text}
+	if from, err := strconv.ParseInt(r.URL.Query().Get("undo"), 10, 64); err == nil && from > 0 && from < f.Version() {
+		t.Href, t.Link = f.Base+"/history/"+strconv.FormatInt(from, 10), "Undo"
+	}
+	return t
 }
 
 // variables makes the controls above the panels.

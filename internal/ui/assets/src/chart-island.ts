@@ -4,7 +4,7 @@
 import type { Data, Drawing } from "./chart";
 
 class Chart extends HTMLElement {
-  static observedAttributes = ["data-chart", "data-src"];
+  static observedAttributes = ["data-chart", "data-src", "data-height"];
   #drawing: Drawing | null = null;
   #off = new AbortController();
   #fetched: Data | null = null;
@@ -34,6 +34,7 @@ class Chart extends HTMLElement {
   attributeChangedCallback(name: string): void {
     if (!this.#drawing) return;
     if (name === "data-src") return void this.#load();
+    if (name === "data-height") return this.#drawing.redraw();
     this.#fetched = null;
     this.#drawing.show(this.#data());
   }

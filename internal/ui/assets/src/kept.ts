@@ -1,6 +1,7 @@
 // The islands. Each enriches what the server has drawn and gives it back
 // unharmed when its element is removed.
 import "./htmx";
+import "./arrange-island";
 import "./chart-island";
 import "./copy";
 import "./dialog";
