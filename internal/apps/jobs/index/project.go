@@ -278,7 +278,9 @@ func (s *shard) maintainOnce(ctx context.Context) (more bool, err error) {
 		s.settled.Store(false)
 		return true, nil
 	}
-	more, err = s.mergeOnce(ctx)
+	if more, err = s.mergeOnce(ctx); !more && err == nil {
+		more, err = s.countAhead(ctx)
+	}
 	s.settled.Store(!more && err == nil)
 	return more, err
 }

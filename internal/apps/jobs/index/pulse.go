@@ -70,7 +70,7 @@ type pulse struct {
 	queue, name, env string
 	first            uint32
 	totals           [measures][]Tally // what a span after the block begins with: all of a counter, what goes on of a gauge
-	changes          [measures][]Tally // empty in what is remembered: see pulseChanges
+	changes          [measures][]Tally // while it is counted; what is remembered of them is in pulseChanges
 }
 
 // blockPulses are a block's runs, counted once: a block does not change, and which of its rows are hidden seldom does.
@@ -121,7 +121,8 @@ func (x *Index) countPulses(ctx context.Context, s *shard, c *pulseCounter) erro
 			head.addRow(&rows[i])
 		}
 	})
-	for _, b := range v.blocks(func(z *zone) bool { return momentOf(z.minFirst) <= c.to }) {
+	blocks := v.blocks(func(z *zone) bool { return momentOf(z.minFirst) <= c.to })
+	for _, b := range slices.Backward(blocks) { // the oldest first: then there is little to sort
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -129,12 +130,8 @@ func (x *Index) countPulses(ctx context.Context, s *shard, c *pulseCounter) erro
 			return err
 		}
 	}
-	rest := head.done(nil)
-	changes := make([][]Tally, len(rest.pulses))
-	for i, p := range rest.pulses {
-		changes[i] = p.changes[c.m]
-	}
-	c.add(rest, changes)
+	rest := head.done(nil, c.m)
+	c.add(rest, rest.takeChanges(c.m))
 	for _, p := range c.all {
 		slices.SortFunc(p.Changes, func(a, b Tally) int { return cmp.Compare(a.At, b.At) })
 	}
@@ -166,8 +163,7 @@ func (c *pulseCounter) add(b *blockPulses, changes [][]Tally) {
 
 // addBlock adds a block, from memory where that has what is needed of it.
 func (x *Index) addBlock(ctx context.Context, ws kernel.WorkspaceID, c *pulseCounter, b viewBlock) error {
-	hidden := b.hidden[b.number*blockJobs/64:]
-	hidden = hidden[:min(len(hidden), blockJobs/64)]
+	hidden := b.hiddenHere()
 	key := changesKey{partKey(b.blockRef), c.m}
 	p, ok := x.totals.Get(key.partKey)
 	if ok && slices.Equal(p.hidden, hidden) {
@@ -186,21 +182,59 @@ func (x *Index) addBlock(ctx context.Context, ws kernel.WorkspaceID, c *pulseCou
 	if err != nil {
 		return err
 	}
-	all := counted.done(slices.Clone(hidden)) // in the same order each time
-	ch := &pulseChanges{changes: make([][]Tally, len(all.pulses))}
-	cost := int64(64)
-	for i, one := range all.pulses {
-		ch.changes[i] = one.changes[c.m]
-		cost += 24*int64(len(ch.changes[i])) + 24
-		one.changes = [measures][]Tally{}
-	}
+	all := counted.done(slices.Clone(hidden), c.m) // in the same order each time
+	ch := &pulseChanges{changes: all.takeChanges(c.m)}
 	if ch.of = p; p == nil {
 		ch.of = all
 		x.totals.Put(key.partKey, all, all.cost())
 	}
-	x.changes.Put(key, ch, cost)
+	x.changes.Put(key, ch, ch.cost())
 	c.add(all, ch.changes)
 	return nil
+}
+
+// hiddenHere is which of the block's own jobs are hidden.
+func (b viewBlock) hiddenHere() bitmap {
+	hidden := b.hidden[b.number*blockJobs/64:]
+	return hidden[:min(len(hidden), blockJobs/64)]
+}
+
+// countAhead counts a block that nobody has asked about yet, and tells whether there may be more of them: so that the first
+// panel after a start or a merge need not wait for all.
+func (s *shard) countAhead(ctx context.Context) (bool, error) {
+	x := s.store
+	v := s.look(func([]Row) {})
+	for i, seg := range v.segments {
+		if seg.counted == len(seg.zones) {
+			continue
+		}
+		b := viewBlock{blockRef{seg, seg.counted}, v.hidden[i], &seg.zones[seg.counted]}
+		seg.counted++
+		if p, ok := x.totals.Get(partKey(b.blockRef)); ok && slices.Equal(p.hidden, b.hiddenHere()) {
+			return true, nil
+		}
+		counted, err := x.countBlockPulses(ctx, s.ws, b)
+		if errors.Is(err, errOvertaken) {
+			return false, x.reload(ctx, s)
+		}
+		if err != nil {
+			return false, err
+		}
+		all := counted.done(slices.Clone(b.hiddenHere()), Enqueued)
+		all.takeChanges(Enqueued)
+		x.totals.Put(partKey(b.blockRef), all, all.cost())
+		return true, nil
+	}
+	return false, nil
+}
+
+// takeChanges are the changes of a measure, of each pulse; the pulses do not keep them.
+func (b *blockPulses) takeChanges(m Measure) [][]Tally {
+	out := make([][]Tally, len(b.pulses))
+	for i, p := range b.pulses {
+		out[i], p.changes[m] = p.changes[m], nil
+	}
+	return out
 }
 
 // countBlockPulses reads a block and counts its runs.
@@ -323,19 +357,27 @@ func (p *pulse) during(m Measure, from, until int64) {
 // since counts what goes on.
 func (p *pulse) since(m Measure, from int64) {
 	p.changes[m] = append(p.changes[m], Tally{At: momentOf(from), N: 1, Since: secondOf(from)})
+	p.totals[m] = append(p.totals[m], Tally{N: 1, Since: secondOf(from)})
 }
 
-// done sorts and joins what was counted.
-func (c *pulses) done(hidden bitmap) *blockPulses {
+// done adds up what was counted. Of the changes, those of one measure are sorted and joined; the others are let go.
+func (c *pulses) done(hidden bitmap, wanted Measure) *blockPulses {
 	b := &blockPulses{hidden: hidden}
 	for _, p := range c.byName {
-		for m := range p.changes {
-			p.changes[m] = joinedTallies(p.changes[m])
-			if n := len(p.changes[m]); n > 0 {
-				b.last = max(b.last, p.changes[m][n-1].At)
+		for m := range measures {
+			for _, t := range p.changes[m] {
+				b.last = max(b.last, t.At)
 			}
-			p.totals[m] = totalsOf(p.changes[m])
+			if m == WaitingNow || m == RunningNow {
+				p.totals[m] = joinedTallies(p.totals[m]) // of what goes on; what is over has come to nothing
+			} else {
+				p.totals[m] = totalsOf(p.changes[m])
+			}
+			if m != wanted {
+				p.changes[m] = nil
+			}
 		}
+		p.changes[wanted] = joinedTallies(p.changes[wanted])
 		b.pulses = append(b.pulses, p)
 	}
 	slices.SortFunc(b.pulses, func(a, b *pulse) int {
@@ -346,40 +388,51 @@ func (c *pulses) done(hidden bitmap) *blockPulses {
 
 // joinedTallies adds up what happened at the same moment, but not what began at different times: of that the oldest counts.
 func joinedTallies(all []Tally) []Tally {
-	same := func(a, b Tally) int {
-		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Bucket, b.Bucket), cmp.Compare(a.Since, b.Since))
-	}
-	slices.SortFunc(all, same)
+	slices.SortFunc(all, compareTallies)
 	out := all[:0]
 	for _, t := range all {
-		if n := len(out); n > 0 && same(out[n-1], t) == 0 {
+		if n := len(out); n > 0 && compareTallies(out[n-1], t) == 0 {
 			out[n-1].N += t.N
 			out[n-1].Sum += t.Sum
 		} else {
 			out = append(out, t)
 		}
 	}
-	return slices.Clip(out)
+	return slices.Clone(out)
 }
 
-// totalsOf is what changes come to, by bucket and by what they began with. What has ended is nothing.
+func compareTallies(a, b Tally) int {
+	if a.At != b.At {
+		return cmp.Compare(a.At, b.At)
+	}
+	if a.Bucket != b.Bucket {
+		return cmp.Compare(a.Bucket, b.Bucket)
+	}
+	return cmp.Compare(a.Since, b.Since)
+}
+
+// totalsOf is what the changes of a counter come to, by bucket.
 func totalsOf(changes []Tally) (out []Tally) {
-	type kind struct {
-		bucket uint8
-		since  uint32
-	}
-	sums := map[kind]Tally{}
+	var sums [len(Bounds) + 1]Tally
 	for _, t := range changes {
-		k := kind{t.Bucket, t.Since}
-		sum := sums[k]
-		sums[k] = Tally{Bucket: t.Bucket, Since: t.Since, N: sum.N + t.N, Sum: sum.Sum + t.Sum}
+		sums[t.Bucket].N += t.N
+		sums[t.Bucket].Sum += t.Sum
 	}
-	for _, t := range sums {
+	for i, t := range sums {
 		if t.N != 0 {
-			out = append(out, t)
+			out = append(out, Tally{Bucket: uint8(i), N: t.N, Sum: t.Sum})
 		}
 	}
 	return out
+}
+
+// cost is roughly what the changes take in memory, bytes.
+func (ch *pulseChanges) cost() int64 {
+	cost := int64(64)
+	for _, list := range ch.changes {
+		cost += 24*int64(len(list)) + 24
+	}
+	return cost
 }
 
 // cost is roughly what the pulses take in memory, bytes.

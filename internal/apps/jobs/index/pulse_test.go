@@ -8,6 +8,7 @@ import (
 
 	"github.com/kept-dev/kept/internal/apps/jobs/eventlog"
 	"github.com/kept-dev/kept/internal/apps/jobs/fold"
+	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/db/dbtest"
 	"github.com/kept-dev/kept/wire/jobviz"
@@ -120,17 +121,48 @@ func TestPulsesAreThoseOfTheRows(t *testing.T) {
 		compare("merged")
 		f.restart()
 		compare("started again")
+		f.restart()
+		s, _ = f.shard(t.Context(), ws)
+		ahead := 0
+		for more := true; more; ahead++ {
+			var err error
+			if more, err = s.countAhead(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, b := range blocksOf(s) {
+			if p, ok := f.totals.Get(partKey(b.blockRef)); !ok || p.last == 0 || !slices.Equal(p.hidden, b.hiddenHere()) {
+				t.Error("a block was not counted ahead")
+			}
+			ahead--
+		}
+		if ahead != 1 {
+			t.Errorf("%d times more than there are blocks", ahead)
+		}
+		compare("counted ahead")
 	})
 }
 
-// BenchmarkPulses times a panel's span and a month.
+func blocksOf(s *shard) []viewBlock {
+	v := s.look(func([]Row) {})
+	return v.blocks(func(*zone) bool { return true })
+}
+
+// BenchmarkPulses times a panel's span and a month, and what is done when nothing is remembered.
 func BenchmarkPulses(b *testing.B) {
 	f := benchSetup(b, benchJobs)
-	for name, span := range map[string]uint32{"hour": 240, "month": 172_800} {
-		b.Run(name, func(b *testing.B) {
+	for _, c := range []struct {
+		name  string
+		beats uint32
+		first bool
+	}{{"hour", 240, false}, {"month", 172_800, false}, {"first", 240, true}} {
+		b.Run(c.name, func(b *testing.B) {
 			to := momentOf(t0) + 4
 			for b.Loop() {
-				if _, err := f.Pulses(b.Context(), ws, Durations, to-span, to); err != nil {
+				if c.first {
+					f.totals, f.changes = kernel.NewCache[partKey, *blockPulses](totalsBudget), kernel.NewCache[changesKey, *pulseChanges](changesBudget)
+				}
+				if _, err := f.Pulses(b.Context(), ws, Durations, to-c.beats, to); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -79,6 +79,7 @@ type segment struct {
 	facets   facets
 	gone     bitmap // rows that a newer segment has; stored
 	shadow   bitmap // rows that the head has; forgotten with it
+	counted  int    // blocks whose pulses were counted ahead; of the background work alone
 }
 
 type span struct{ first, last int64 }

@@ -29,8 +29,7 @@ type blockSum struct {
 
 // sums adds up a block, or remembers.
 func (x *Index) sums(ctx context.Context, ws kernel.WorkspaceID, b viewBlock) ([]*blockSum, error) {
-	hidden := b.hidden[b.number*blockJobs/64:]
-	hidden = hidden[:min(len(hidden), blockJobs/64)]
+	hidden := b.hiddenHere()
 	if s, ok := x.summed.Get(partKey(b.blockRef)); ok && slices.Equal(s.hidden, hidden) {
 		return s.sums, nil
 	}

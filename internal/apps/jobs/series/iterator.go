@@ -5,13 +5,14 @@ import (
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
-	"github.com/prometheus/prometheus/tsdb/chunks"
 )
 
 // grid is the moments that have samples: the multiples of stride from one moment to another.
 type grid struct{ from, to, stride uint32 }
+
+// up is the first moment with a sample that is not before another.
+func (g grid) up(at uint32) uint32 { return (max(at, g.from) + g.stride - 1) / g.stride * g.stride }
 
 // since leaves out the time before anything is known. One moment of it stays: there a counter is 0, so that its first
 // events are seen as growth.
@@ -33,76 +34,91 @@ type series struct {
 func (s *series) Labels() labels.Labels { return s.labels }
 
 // Iterator implements storage.Series.
-func (s *series) Iterator(chunkenc.Iterator) chunkenc.Iterator {
-	g := s.grid
-	first := (g.from + g.stride - 1) / g.stride
-	p := &points{series: s, first: first}
-	if last := g.to / g.stride; last >= first {
-		p.n = int(last-first) + 1
+func (s *series) Iterator(it chunkenc.Iterator) chunkenc.Iterator {
+	p, ok := it.(*points)
+	if !ok {
+		p = &points{}
 	}
-	return storage.NewListSeriesIterator(p)
-}
-
-// points are the samples of a series, worked out as they are looked at: one at a time, mostly from the first to the last.
-// It is a list of samples and the sample of it that was asked for last.
-type points struct {
-	series *series
-	first  uint32 // the moment of the first, in strides
-	n      int
-	i      int // of the sample that was asked for last
-	next   int // index of the first change after the sample whose value was asked for last
-}
-
-// Len implements storage.Samples.
-func (p *points) Len() int { return p.n }
-
-// Get implements storage.Samples.
-func (p *points) Get(i int) chunks.Sample {
-	p.i = i
+	g := s.grid
+	*p = points{curve: s.curve, stride: g.stride, at: g.up(g.from), last: g.to / g.stride * g.stride}
 	return p
 }
 
-func (p *points) moment() uint32 { return (p.first + uint32(p.i)) * p.series.grid.stride }
-
-// T implements chunks.Sample.
-func (p *points) T() int64 { return int64(p.moment()) * beat }
-
-// F implements chunks.Sample.
-func (p *points) F() float64 {
-	at, changes := p.moment(), p.series.curve.at
-	if p.next > 0 && changes[p.next-1] > at {
-		p.next = 0
-	}
-	if far := p.next + 8; far < len(changes) && changes[far] <= at {
-		p.next += sort.Search(len(changes)-p.next, func(i int) bool { return changes[p.next+i] > at })
-	}
-	for p.next < len(changes) && changes[p.next] <= at {
-		p.next++
-	}
-	if p.next == 0 {
-		return 0
-	}
-	v := p.series.curve.values[p.next-1]
-	if p.series.curve.age && v != 0 {
-		return max(0, float64(p.T())/1000-v)
-	}
-	return v
+// points are the samples of a series, worked out as they are looked at.
+type points struct {
+	curve    curve
+	stride   uint32
+	at, last uint32 // the moment of the current sample, and of the last
+	begun    bool
+	next     int // index of the first change after the current sample
 }
 
-// ST implements chunks.Sample; when counters began is not known.
-func (p *points) ST() int64 { return 0 }
+// millis is milliseconds since 1970. By this name vet does not take Seek for that of io.Seeker.
+type millis = int64
 
-// H implements chunks.Sample; there are no histograms.
-func (p *points) H() *histogram.Histogram { return nil }
+// Next implements chunkenc.Iterator.
+func (p *points) Next() chunkenc.ValueType {
+	if p.begun {
+		p.at += p.stride
+	}
+	return p.arrive()
+}
 
-// FH implements chunks.Sample.
-func (p *points) FH() *histogram.FloatHistogram { return nil }
+// Seek implements chunkenc.Iterator.
+func (p *points) Seek(t millis) chunkenc.ValueType {
+	if t > int64(p.last)*beat {
+		p.at = p.last + 1
+	} else if t > p.AtT() {
+		p.at = uint32((t + beat - 1) / beat)
+		p.at = (p.at + p.stride - 1) / p.stride * p.stride
+	}
+	return p.arrive()
+}
 
-// Type implements chunks.Sample.
-func (p *points) Type() chunkenc.ValueType { return chunkenc.ValFloat }
+// arrive looks up the value at the current sample, if there is one.
+func (p *points) arrive() chunkenc.ValueType {
+	if p.begun = true; p.at > p.last {
+		p.at = p.last + 1 // and stays there
+		return chunkenc.ValNone
+	}
+	changes := p.curve.at
+	if far := p.next + 8; far < len(changes) && changes[far] <= p.at {
+		p.next += sort.Search(len(changes)-p.next, func(i int) bool { return changes[p.next+i] > p.at })
+	}
+	for p.next < len(changes) && changes[p.next] <= p.at {
+		p.next++
+	}
+	return chunkenc.ValFloat
+}
 
-// Copy implements chunks.Sample.
-func (p *points) Copy() chunks.Sample {
-	c := *p
-	return &c
+// At implements chunkenc.Iterator.
+func (p *points) At() (int64, float64) {
+	t := p.AtT()
+	if p.next == 0 {
+		return t, 0
+	}
+	v := p.curve.values[p.next-1]
+	if p.curve.age && v != 0 {
+		v = max(0, float64(t)/1000-v)
+	}
+	return t, v
+}
+
+// AtT implements chunkenc.Iterator.
+func (p *points) AtT() int64 { return int64(p.at) * beat }
+
+// AtST implements chunkenc.Iterator; when counters began is not known.
+func (p *points) AtST() int64 { return 0 }
+
+// Err implements chunkenc.Iterator.
+func (p *points) Err() error { return nil }
+
+// AtHistogram implements chunkenc.Iterator; there are none.
+func (p *points) AtHistogram(*histogram.Histogram) (int64, *histogram.Histogram) {
+	panic("series: jobs have no native histograms")
+}
+
+// AtFloatHistogram implements chunkenc.Iterator; there are none.
+func (p *points) AtFloatHistogram(*histogram.FloatHistogram) (int64, *histogram.FloatHistogram) {
+	panic("series: jobs have no native histograms")
 }

@@ -17,7 +17,7 @@ import (
 type metric struct {
 	name    string
 	measure index.Measure
-	curves  func(m metric, p *index.Pulse, matchers []*labels.Matcher) []curve
+	curves  func(m metric, p *index.Pulse, g grid, matchers []*labels.Matcher) []curve
 	kind    string // counter, gauge, histogram
 	family  string // the name that it is described by
 	unit    string
@@ -38,7 +38,7 @@ var metrics = slices.Concat([]metric{
 	histogramOf("kept_job_duration_seconds", index.Durations, "How long the last attempts of runs took that are over."))
 
 func histogramOf(name string, m index.Measure, help string) []metric {
-	one := func(suffix string, curves func(metric, *index.Pulse, []*labels.Matcher) []curve) metric {
+	one := func(suffix string, curves func(metric, *index.Pulse, grid, []*labels.Matcher) []curve) metric {
 		return metric{name: name + suffix, measure: m, curves: curves, kind: "histogram", family: name, unit: "seconds", help: help}
 	}
 	return []metric{one("_bucket", buckets), one("_sum", sums), one("_count", countedIfAny)}
@@ -60,7 +60,7 @@ func Descriptions() (out []Description) {
 
 // series appends those of a pulse.
 func (m metric) series(all []storage.Series, p *index.Pulse, g grid, matchers []*labels.Matcher) []storage.Series {
-	for _, c := range m.curves(m, p, matchers) {
+	for _, c := range m.curves(m, p, g, matchers) {
 		b := labels.NewScratchBuilder(5)
 		b.Add(model.MetricNameLabel, m.name)
 		for _, l := range [...]labels.Label{{Name: "env", Value: p.Env}, {Name: "le", Value: c.le}, {Name: "name", Value: p.Name}, {Name: "queue", Value: p.Queue}} {
@@ -73,16 +73,19 @@ func (m metric) series(all []storage.Series, p *index.Pulse, g grid, matchers []
 	return all
 }
 
-// curve is a value over time: that of a moment is the last one that is not after it, before the first it is 0.
+// curve is a value over time: that of a moment is the last one that is not after it, before the first it is 0. It is right
+// at those moments that have samples.
 type curve struct {
+	grid   grid
 	le     string
 	at     []uint32
 	values []float64
 	age    bool // a value is the second since when, and what is shown is how long ago that is
 }
 
-// push adds a change at a moment that is not before the last.
+// push adds a change at a moment that is not before the last. It is noted at the next moment that has a sample.
 func (c *curve) push(at uint32, v float64) {
+	at = c.grid.up(at)
 	if n := len(c.at); n > 0 && c.at[n-1] == at {
 		c.values[n-1] = v
 		return
@@ -90,8 +93,8 @@ func (c *curve) push(at uint32, v float64) {
 	c.at, c.values = append(c.at, at), append(c.values, v)
 }
 
-func counted(_ metric, p *index.Pulse, _ []*labels.Matcher) []curve {
-	var c curve
+func counted(_ metric, p *index.Pulse, g grid, _ []*labels.Matcher) []curve {
+	c := curve{grid: g}
 	n := int64(0)
 	for _, t := range p.Changes {
 		n += int64(t.N)
@@ -101,18 +104,18 @@ func counted(_ metric, p *index.Pulse, _ []*labels.Matcher) []curve {
 }
 
 // countedIfAny leaves out histograms in which there is nothing.
-func countedIfAny(m metric, p *index.Pulse, matchers []*labels.Matcher) []curve {
+func countedIfAny(m metric, p *index.Pulse, g grid, matchers []*labels.Matcher) []curve {
 	if len(p.Changes) == 0 {
 		return nil
 	}
-	return counted(m, p, matchers)
+	return counted(m, p, g, matchers)
 }
 
-func sums(_ metric, p *index.Pulse, _ []*labels.Matcher) []curve {
+func sums(_ metric, p *index.Pulse, g grid, _ []*labels.Matcher) []curve {
 	if len(p.Changes) == 0 {
 		return nil
 	}
-	var c curve
+	c := curve{grid: g}
 	us := int64(0)
 	for _, t := range p.Changes {
 		us += t.Sum
@@ -138,30 +141,40 @@ func labelOf(f float64) string {
 	return s
 }
 
-func buckets(_ metric, p *index.Pulse, matchers []*labels.Matcher) (out []curve) {
+// buckets are the curves of a histogram: each counts what is in its bucket and in those below.
+func buckets(_ metric, p *index.Pulse, g grid, matchers []*labels.Matcher) (out []curve) {
+	if len(p.Changes) == 0 {
+		return nil
+	}
+	var counts [len(index.Bounds) + 1]int64
+	var wanted []int
 	for i, le := range les {
-		if len(p.Changes) == 0 {
-			break
+		if matches(matchers, "le", le) {
+			wanted, out = append(wanted, i), append(out, curve{grid: g, le: le})
 		}
-		if !matches(matchers, "le", le) {
+	}
+	for i, t := range p.Changes {
+		counts[t.Bucket] += int64(t.N)
+		if i+1 < len(p.Changes) && g.up(p.Changes[i+1].At) == g.up(t.At) {
 			continue
 		}
-		c, n := curve{le: le}, int64(0)
-		for _, t := range p.Changes {
-			if int(t.Bucket) <= i {
-				n += int64(t.N)
+		n, bucket := int64(0), 0
+		for w := range out {
+			for ; bucket <= wanted[w]; bucket++ {
+				n += counts[bucket]
+			}
+			if c := &out[w]; n != 0 && (len(c.values) == 0 || c.values[len(c.values)-1] != float64(n)) {
 				c.push(t.At, float64(n))
 			}
 		}
-		out = append(out, c)
 	}
 	return out
 }
 
 // oldest follows since when the run waits that waits longest: those that wait are counted by the second they began, of
 // which the first that has any is looked for whenever one is gone.
-func oldest(_ metric, p *index.Pulse, _ []*labels.Matcher) []curve {
-	c := curve{age: true}
+func oldest(_ metric, p *index.Pulse, g grid, _ []*labels.Matcher) []curve {
+	c := curve{grid: g, age: true}
 	waiting := map[uint32]int32{}
 	first := uint32(0)
 	for i, t := range p.Changes {

@@ -3,6 +3,9 @@ package series
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,6 +117,50 @@ func TestLabelsAreBounded(t *testing.T) {
 		}
 		if len(found) > c.most || total != float64(c.queues*c.names) {
 			t.Errorf("%d queues of %d names: %d series, which come to %v", c.queues, c.names, len(found), total)
+		}
+	}
+}
+
+// TestFewerSamplesSayTheSame compares all metrics, sample by sample, with what the changes come to, also where a long range
+// makes samples rare.
+func TestFewerSamplesSayTheSame(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(4, 4))
+	p := &index.Pulse{Queue: "q", First: begin + 2, Changes: []index.Tally{{Bucket: 3, N: 5, Sum: 7e6}}}
+	for at := begin + 2; at < begin+120; at += uint32(r.IntN(4)) {
+		p.Changes = append(p.Changes, index.Tally{At: at, Bucket: uint8(r.IntN(len(index.Bounds) + 1)), N: 1 + int32(r.IntN(3)), Sum: r.Int64N(9e6)})
+	}
+	x := fixed(func() []*index.Pulse { c := *p; return []*index.Pulse{&c} })
+	for _, m := range metrics {
+		if strings.Contains(m.name, "oldest") {
+			continue
+		}
+		for _, hints := range []*storage.SelectHints{nil, {Range: 7200_000}, {Range: 24 * 3600_000}} {
+			for _, s := range selectAll(t, x, hints, m.name) {
+				samples := 0
+				for it := s.Iterator(nil); it.Next() != chunkenc.ValNone; samples++ {
+					now, got := it.At()
+					want := 0.0
+					for _, c := range p.Changes {
+						switch le := s.Labels().Get("le"); {
+						case int64(c.At)*beat > now, le != "" && slices.Index(les, le) < int(c.Bucket):
+						case strings.HasSuffix(m.name, "_sum"):
+							want += float64(c.Sum)
+						default:
+							want += float64(c.N)
+						}
+					}
+					if strings.HasSuffix(m.name, "_sum") {
+						want /= 1e6
+					}
+					if got != want {
+						t.Fatalf("%v with %v at %d: %v, want %v", s.Labels(), hints, now, got, want)
+					}
+				}
+				if samples < 6 {
+					t.Errorf("%v with %v: %d samples", s.Labels(), hints, samples)
+				}
+			}
 		}
 	}
 }
