@@ -83,6 +83,12 @@ type curve struct {
 	age    bool // a value is the second since when, and what is shown is how long ago that is
 }
 
+// newCurve has room for some changes.
+func newCurve(g grid, changes int) curve {
+	room := min(changes, int((g.to-g.from)/g.stride)+2)
+	return curve{grid: g, at: make([]uint32, 0, room), values: make([]float64, 0, room)}
+}
+
 // push adds a change at a moment that is not before the last. It is noted at the next moment that has a sample.
 func (c *curve) push(at uint32, v float64) {
 	at = c.grid.up(at)
@@ -94,7 +100,7 @@ func (c *curve) push(at uint32, v float64) {
 }
 
 func counted(_ metric, p *index.Pulse, g grid, _ []*labels.Matcher) []curve {
-	c := curve{grid: g}
+	c := newCurve(g, len(p.Changes))
 	n := int64(0)
 	for _, t := range p.Changes {
 		n += int64(t.N)
@@ -115,7 +121,7 @@ func sums(_ metric, p *index.Pulse, g grid, _ []*labels.Matcher) []curve {
 	if len(p.Changes) == 0 {
 		return nil
 	}
-	c := curve{grid: g}
+	c := newCurve(g, len(p.Changes))
 	us := int64(0)
 	for _, t := range p.Changes {
 		us += t.Sum
@@ -147,10 +153,17 @@ func buckets(_ metric, p *index.Pulse, g grid, matchers []*labels.Matcher) (out 
 		return nil
 	}
 	var counts [len(index.Bounds) + 1]int64
+	var tallies [len(index.Bounds) + 1]int
+	for _, t := range p.Changes {
+		tallies[t.Bucket]++
+	}
 	var wanted []int
+	below := 0
 	for i, le := range les {
+		below += tallies[i]
 		if matches(matchers, "le", le) {
-			wanted, out = append(wanted, i), append(out, curve{grid: g, le: le})
+			wanted, out = append(wanted, i), append(out, newCurve(g, below))
+			out[len(out)-1].le = le
 		}
 	}
 	for i, t := range p.Changes {
