@@ -1,11 +1,15 @@
 package app
 
 import (
+	"cmp"
+	"context"
+
 	"github.com/kept-dev/kept/internal/apps/metrics"
 	"github.com/kept-dev/kept/internal/core/alert"
 	"github.com/kept-dev/kept/internal/core/dashboard"
 	"github.com/kept-dev/kept/internal/core/notify"
 	"github.com/kept-dev/kept/internal/core/query"
+	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/egress"
 )
 
@@ -37,6 +41,7 @@ func (a *App) buildTelemetry() (err error) {
 	}
 	if c.dashboard, err = dashboard.New(dashboard.Deps{
 		DB: a.control, UI: a.ui, Keys: a.keys, Query: c.query, Dir: a.cfg.Dashboards, BaseURL: a.BaseURL, Clock: a.clock, Logger: a.logger, ByToken: c.access.ByToken, Audit: a.auditActor,
+		People: a.memberNames,
 	}); err != nil {
 		return err
 	}
@@ -47,13 +52,26 @@ func (a *App) buildTelemetry() (err error) {
 	if a.appOn("metrics") {
 		if a.metricsApp, err = metrics.New(metrics.Deps{
 			DB: a.control, UI: a.ui, Bus: a.bus, Keys: a.keys, Store: a.series, Query: c.query, Alerts: c.alert, Access: c.access,
-			ByToken: c.access.ByToken, MaxAge: a.metricsAge(), Rate: a.sampleRate, Used: a.usedMetrics, Version: Version(), BaseURL: a.BaseURL, Clock: a.clock, Logger: a.logger, Audit: a.auditActor,
+			ByToken: c.access.ByToken, MaxAge: a.metricsAge(), Rate: a.sampleRate, MaxHosts: a.maxHosts, Used: a.usedMetrics, Agents: a.cfg.AgentBuilds(), Version: Version(), BaseURL: a.BaseURL, Clock: a.clock, Logger: a.logger, Audit: a.auditActor,
 		}); err != nil {
 			return err
 		}
 		a.modules = append(a.modules, mounted{a.metricsApp, a.control})
 	}
 	return nil
+}
+
+// memberNames are the names of a workspace's members, or their addresses.
+func (a *App) memberNames(ctx context.Context, ws kernel.WorkspaceID) (map[kernel.AccountID]string, error) {
+	people, err := a.core.workspaces.People(ctx, ws)
+	if err != nil {
+		return nil, err
+	}
+	out := map[kernel.AccountID]string{}
+	for _, p := range people {
+		out[p.AccountID] = cmp.Or(p.Name, p.Email)
+	}
+	return out, nil
 }
 
 // joinTelemetry hands what modules bring to those who show it.

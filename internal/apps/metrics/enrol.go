@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"net/http"
@@ -95,8 +96,9 @@ func (m *Module) giveBack(ctx context.Context, id kernel.ID) error {
 	})
 }
 
-// Enrol exchanges a token for a key of the host's own.
-func (m *Module) Enrol(ctx context.Context, in agentapi.EnrolRequest) (out agentapi.EnrolResponse, err error) {
+// Enrol exchanges a token for a key of the host's own. An agent that shows a client certificate of its own is not given
+// the key: the certificate stands for it.
+func (m *Module) Enrol(ctx context.Context, in agentapi.EnrolRequest, c *x509.Certificate) (out agentapi.EnrolResponse, err error) {
 	if err := in.Host.Check(); err != nil {
 		return out, kernel.InvalidField("host", "The description of the host cannot be: "+err.Error()+".")
 	}
@@ -104,9 +106,13 @@ func (m *Module) Enrol(ctx context.Context, in agentapi.EnrolRequest) (out agent
 	if err != nil {
 		return out, err
 	}
-	key, text, err := m.d.Access.CreateKey(ctx, e.by, e.ws, access.NewKey{Name: keyName(in.Host.Name), Scopes: []string{access.ScopeIngest}})
+	key, text, until, err := m.hostKey(ctx, e, in.Host.Name, c)
 	if err != nil {
 		return out, errors.Join(err, m.giveBack(ctx, e.id))
+	}
+	with := "got the key " + key.Prefix + "…"
+	if text == "" {
+		with += ", for which its certificate stands"
 	}
 	var h Host
 	err = m.d.DB.Tx(ctx, func(tx *db.Tx) (err error) {
@@ -114,13 +120,48 @@ func (m *Module) Enrol(ctx context.Context, in agentapi.EnrolRequest) (out agent
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Event{WorkspaceID: e.ws, Actor: e.by, Action: "host.enrol", Target: "host:" + string(h.ID),
-			Detail: h.Name + " got the key " + key.Prefix + "…"})
+			Detail: h.Name + " " + with})
 	})
 	if err != nil {
 		return out, errors.Join(err, m.d.Access.RevokeKey(ctx, e.by, e.ws, key.ID), m.giveBack(ctx, e.id))
 	}
 	m.changed(e.ws)
-	return agentapi.EnrolResponse{Key: text, Workspace: string(e.ws), WorkspaceName: e.name, Page: m.d.BaseURL() + hostHref(e.ws, h.ID)}, nil
+	return agentapi.EnrolResponse{Key: text, Until: until, Workspace: string(e.ws), WorkspaceName: e.name, Page: m.d.BaseURL() + hostHref(e.ws, h.ID)}, nil
+}
+
+// hostKey makes the key of a host. Where its certificate stands for it, nobody gets to know its text.
+func (m *Module) hostKey(ctx context.Context, e enrolment, name string, c *x509.Certificate) (key access.Key, text string, until int64, err error) {
+	var most int64
+	if m.d.MaxHosts != nil {
+		if most, err = m.d.MaxHosts(ctx, e.ws); err != nil {
+			return key, "", 0, err
+		}
+	}
+	if key, text, err = m.d.Access.CreateHostKey(ctx, e.by, e.ws, keyName(name), most); err != nil || c == nil || c.Subject.CommonName != agentapi.CertificateName {
+		return key, text, 0, err
+	}
+	end, err := m.d.Access.AddCertificate(ctx, e.ws, key.ID, c)
+	if err != nil {
+		return key, "", 0, errors.Join(err, m.d.Access.RevokeKey(ctx, e.by, e.ws, key.ID))
+	}
+	return key, "", end.Unix(), nil
+}
+
+// renew lets another certificate stand for the key of the host that asks.
+func (m *Module) renew(w http.ResponseWriter, r *http.Request) error {
+	var in agentapi.RenewRequest
+	if err := httpx.ReadJSON(r, &in); err != nil {
+		return err
+	}
+	fresh, err := x509.ParseCertificate(in.Certificate)
+	if err != nil {
+		return kernel.InvalidField("certificate", "This is not a certificate in DER.")
+	}
+	until, err := m.d.Access.RenewCertificate(r.Context(), httpx.ActorOf(r.Context()), access.CertificateOf(r), fresh)
+	if err != nil {
+		return err
+	}
+	return respond.JSON(w, http.StatusOK, agentapi.RenewResponse{Until: until.Unix()})
 }
 
 // keyName is what the key of a host is called.
@@ -134,7 +175,7 @@ func (m *Module) enrol(w http.ResponseWriter, r *http.Request) error {
 	if err := httpx.ReadJSON(r, &in); err != nil {
 		return err
 	}
-	out, err := m.Enrol(r.Context(), in)
+	out, err := m.Enrol(r.Context(), in, access.CertificateOf(r))
 	if err != nil {
 		return err
 	}
@@ -161,6 +202,9 @@ func (m *Module) hello(w http.ResponseWriter, r *http.Request) error {
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if err := m.d.Access.UsesCertificate(r.Context(), actor.KeyID, access.CertificateOf(r)); err != nil {
 		return err
 	}
 	m.changed(actor.WorkspaceID)

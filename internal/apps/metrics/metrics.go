@@ -4,6 +4,7 @@ package metrics
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kept-dev/kept/internal/apps/metrics/agents"
 	"github.com/kept-dev/kept/internal/apps/metrics/intake"
 	"github.com/kept-dev/kept/internal/core/access"
 	"github.com/kept-dev/kept/internal/core/alert"
@@ -40,14 +42,25 @@ type Deps struct {
 	MaxAge func(ctx context.Context, ws kernel.WorkspaceID) (time.Duration, error)
 	// Rate is how many samples a second a workspace may send; 0 is no limit. Nil is no limit.
 	Rate func(ctx context.Context, ws kernel.WorkspaceID) (float64, error)
+	// MaxHosts is how many hosts a workspace may have enrolled; 0 is no limit. Nil is no limit.
+	MaxHosts func(ctx context.Context, ws kernel.WorkspaceID) (int64, error)
 	// Used is told what each request carried. Nil: nobody counts.
 	Used    func(ws kernel.WorkspaceID, c intake.Counts)
+	Agents  string // folder with the builds of kept-agent that are handed out; empty: none
 	Version string // of the server, and of the agent that belongs to it
 	BaseURL func() string
 	Clock   kernel.Clock
 	Logger  *slog.Logger
 	// Audit writes a change to the audit log of the workspace that the request is in.
 	Audit func(ctx context.Context, action, target, detail string) error
+}
+
+// byCertificate finds whose client certificate it is.
+func (d *Deps) byCertificate() func(context.Context, *x509.Certificate) (httpx.Actor, error) {
+	if d.Access == nil {
+		return nil
+	}
+	return d.Access.ByCertificate
 }
 
 // Module is the app.
@@ -57,6 +70,7 @@ type Module struct {
 	seen     *seen
 	meanings *meanings
 	drops    *dropCache
+	agents   *agents.Builds
 	pages    *ui.Pages // nil: no pages
 
 	mentioners []query.Mentioner
@@ -76,9 +90,9 @@ func New(d Deps) (*Module, error) {
 	if d.Logger == nil {
 		d.Logger = slog.Default()
 	}
-	m := &Module{d: d, seen: newSeen(d.Clock), meanings: newMeanings(d.Clock), drops: newDropCache(d.Clock)}
+	m := &Module{d: d, seen: newSeen(d.Clock), meanings: newMeanings(d.Clock), drops: newDropCache(d.Clock), agents: agents.In(d.Agents)}
 	var err error
-	m.intake, err = intake.New(intake.Deps{Store: d.Store, ByToken: d.ByToken, Rules: m.dropRules, Rate: d.Rate, Used: d.Used, Means: m.meanings.note, Host: m.seen.note, Clock: d.Clock, Logger: d.Logger})
+	m.intake, err = intake.New(intake.Deps{Store: d.Store, ByToken: d.ByToken, ByCertificate: d.byCertificate(), Rules: m.dropRules, Rate: d.Rate, Used: d.Used, Means: m.meanings.note, Host: m.seen.note, Clock: d.Clock, Logger: d.Logger})
 	if err != nil {
 		return nil, err
 	}

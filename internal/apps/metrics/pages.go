@@ -4,6 +4,7 @@ import (
 	"embed"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/kernel"
@@ -38,7 +39,7 @@ func (m *Module) buildPages() (err error) {
 
 // Routes are the app's addresses.
 func (m *Module) Routes() []httpx.Route {
-	routes := append(m.ingestRoutes(), m.apiRoutes()...)
+	routes := slices.Concat(m.ingestRoutes(), m.apiRoutes(), m.agentRoutes())
 	if m.pages != nil {
 		routes = append(routes, m.pageRoutes()...)
 	}
@@ -80,6 +81,10 @@ func (m *Module) apiRoutes() []httpx.Route {
 			MaxBody: agentapi.MaxBody, NoAudit: "agents say it every few minutes; what changed on the host is kept with it",
 			API: &httpx.Operation{Summary: "Tell about a host.", Description: "What kept-agent says about the machine that it runs on.",
 				Request: agentapi.Hello{}, Responses: map[int]any{http.StatusOK: agentapi.HelloResponse{}}}},
+		{Method: "POST", Path: agentapi.PathRenew, Handler: m.renew, Access: httpx.APIKey, Scope: "ingest", Needs: httpx.MayChange, Rate: httpx.RateIngest,
+			MaxBody: agentapi.MaxBody, NoAudit: "agents do it every ten days, with the certificate that they have; enrolment and revocation are audited",
+			API: &httpx.Operation{Summary: "Renew the client certificate of a host.", Description: "What kept-agent does every ten days where TLS ends at this server. The request is made with the present certificate.",
+				Request: agentapi.RenewRequest{}, Responses: map[int]any{http.StatusOK: agentapi.RenewResponse{}}}},
 		{Method: "GET", Path: "/api/v1/hosts", Handler: m.listHosts, Access: httpx.APIKey, Scope: "read", Needs: httpx.MayView, Rate: httpx.RatePage,
 			API: &httpx.Operation{Summary: "List the hosts that report.", Responses: map[int]any{http.StatusOK: hostList{}}}},
 		{Method: "POST", Path: "/api/v1/deploys", Handler: m.postDeploy, Access: httpx.APIKey, Scope: "write", Needs: httpx.MayChange, Rate: httpx.RateWrite,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/kept-dev/kept/internal/apps/metrics/agents"
 	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/httpx"
@@ -12,10 +13,11 @@ import (
 
 // connectView says how a host gets here.
 type connectView struct {
-	Action     string // where the token is made
-	May        bool   // the reader may make one
-	Command    string // with the token; empty before it is made
-	Install    string
+	Action     string         // where the token is made
+	May        bool           // the reader may make one
+	Command    string         // with the token; empty before it is made
+	Builds     []agents.Build // of the agent, that this server hands out
+	Install    string         // how to install it by hand
 	KeysHref   string
 	HostsHref  string
 	Live       *ui.Live
@@ -49,6 +51,9 @@ export OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer %s"`, base, keyPlacehold
   -d '{"service":"shop","version":"1.4.2","environment":"production"}'`, base, keyPlaceholder),
 	}
 	var err error
+	if v.Builds, err = m.agents.List(); err != nil {
+		return nil, err
+	}
 	v.Arrived, err = m.arrived(r, ws)
 	return v, err
 }
@@ -90,5 +95,8 @@ func (m *Module) makeToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v.Command = "sudo kept-agent enrol " + m.d.BaseURL() + " " + token
+	if len(v.Builds) > 0 {
+		v.Command = "curl -fsSL " + m.d.BaseURL() + pathInstall + " | sudo sh -s -- " + token
+	}
 	return m.renderConnect(w, r, v)
 }

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -63,6 +64,7 @@ type Config struct {
 	MetricsHosts  int64         `help:"Hosts that a workspace may have enrolled; 0 is no limit." default:"10000" placeholder:"COUNT"`
 	SeriesURL     Secret        `name:"series-url" help:"Keep metrics in a Prometheus-compatible cluster in place of the data directory: the address below which it has /api/v1/query and /api/v1/write (or /api/v1/push)." secret:"true" placeholder:"URL"`
 	Dashboards    string        `help:"Directory of dashboards as JSON files, ours or Grafana's; they are shown read-only and read again when they change." placeholder:"DIR"`
+	Agents        string        `help:"Directory of builds of kept-agent to hand out to hosts, as make agents leaves them; without it the directory agents beside this program." placeholder:"DIR"`
 	AllowPrivate  bool          `help:"Let webhooks and channels reach private addresses and this machine."`
 	AccessLogDays int           `help:"Days that the request log is kept (90 to 365)." default:"90" placeholder:"DAYS"`
 	LogFormat     string        `help:"Form of the server's log: text or json." default:"text" placeholder:"FORM"`
@@ -112,6 +114,18 @@ func (c *Config) Proxies() ([]netip.Prefix, error) {
 // Secure tells whether people reach the server over TLS, its own or a proxy's.
 func (c *Config) Secure() bool {
 	return c.TLSCert != "" || strings.HasPrefix(c.BaseURL, "https://")
+}
+
+// AgentBuilds is the directory of builds of kept-agent, which need not be there.
+func (c *Config) AgentBuilds() string {
+	if c.Agents != "" {
+		return c.Agents
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(program), "agents")
 }
 
 // Validate checks everything that can be checked without opening anything.

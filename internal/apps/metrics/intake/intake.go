@@ -6,6 +6,7 @@ package intake
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -35,6 +36,8 @@ type Deps struct {
 	Store series.Store
 	// ByToken finds whose API key a token is; Unauthenticated when it is nobody's.
 	ByToken func(ctx context.Context, token string) (httpx.Actor, error)
+	// ByCertificate finds whose client certificate it is; Unauthenticated when it is nobody's. Nil: certificates say nothing.
+	ByCertificate func(ctx context.Context, c *x509.Certificate) (httpx.Actor, error)
 	// Rules are what a workspace wants dropped.
 	Rules func(ctx context.Context, ws kernel.WorkspaceID) (*Rules, error)
 	// Rate is how many samples a second a workspace may send; 0 is no limit. Nil is no limit.
@@ -96,7 +99,7 @@ func (in *Intake) count(ws kernel.WorkspaceID, protocol string, c Counts) {
 }
 
 // key is whose key a request has: as a bearer token, or as the password of basic authentication, whatever the user, for
-// programs that know nothing else.
+// programs that know nothing else. Without either, the client certificate says it.
 func (in *Intake) key(r *http.Request) (actor httpx.Actor, err error) {
 	token := ""
 	if _, password, ok := r.BasicAuth(); ok {
@@ -104,10 +107,15 @@ func (in *Intake) key(r *http.Request) (actor httpx.Actor, err error) {
 	} else if scheme, rest, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
 		token = strings.TrimSpace(rest)
 	}
-	if token == "" {
+	switch {
+	case token != "":
+		actor, err = in.d.ByToken(r.Context(), token)
+	case in.d.ByCertificate != nil && r.TLS != nil && len(r.TLS.PeerCertificates) > 0:
+		actor, err = in.d.ByCertificate(r.Context(), r.TLS.PeerCertificates[0])
+	default:
 		return actor, kernel.Errorf(kernel.Unauthenticated, "Send an API key: as Authorization: Bearer <key>, or as the password of basic authentication.")
 	}
-	if actor, err = in.d.ByToken(r.Context(), token); err != nil {
+	if err != nil {
 		return actor, err
 	}
 	httpx.Identify(r.Context(), actor)
