@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -56,4 +57,26 @@ func TestArrangingIsSavedOnce(t *testing.T) {
 	b.Post(place+"/arrange", "version", "1", "layout", wide).To(place + "?done=arranged&undo=1")
 	b.Get(place+"?done=arranged&undo=1").Is(200, "The arrangement is saved.", "Undo", "/history/1")
 	b.Get(place+"/history").Is(200, "1 panel resized")
+}
+
+// TestTheHistory: who saved and what changed, in words; any two versions can be compared, and one be brought back.
+func TestTheHistory(t *testing.T) {
+	s := accesstest.New(t, sqliteConfig(t))
+	w := newWorld(t, s, func(d *Deps) {
+		d.People = func(_ context.Context, ws kernel.WorkspaceID) (map[kernel.AccountID]string, error) {
+			people, err := s.Workspaces.People(t.Context(), ws)
+			return map[kernel.AccountID]string{people[0].AccountID: "Ann Owner"}, err
+		}
+	})
+	b := w.Browser(t, "192.0.2.1").SignIn(owner)
+	place := dashHref(w.ws, w.make(t, example())) // with a key
+	b.Post(place+"/panels/disk/edit", "version", "1", "title", "Disks", "kind", "bar", "row", "1", "width", "12", "height", "8", "unit", "percent", "expr-0", "disk_used_ratio * 100", "thresholds", "60 warn").Is(303)
+	b.Post(place+"/change", "version", "2", "op", "panel-remove about").Is(303)
+	b.Get(place+"/history").Is(200, "Ann Owner", "API key or server", `panel "Disks" changed`)
+	b.Get(place+"/history/2").Is(200, "by Ann Owner", "Changes since version 1", "Panel “Disks”", "moved to “Latency”", "query A", "disk_used_ratio * 100", "limits", "60 warn", "ratio", "percent", "Go back to this version").Lacks("Panel “About”")
+	b.Get(place+"/history/3?with=1").Is(200, "Changes since version 1", "Panel “About”", "removed", "Disks")
+	b.Get(place+"/history/3?with=99").Is(200, "Changes since version 2").Lacks("Disks”")
+	b.Get(place+"/history/1").Is(200, "What it began with", "Variable “instance”", "added")
+	b.Post(place + "/history/1/restore").To(place + "?done=back&undo=3")
+	b.Get(place+"?done=back&undo=3").Is(200, "That version is back.", "Undo", "Disk used")
 }

@@ -49,6 +49,8 @@ type Deps struct {
 	Clock   kernel.Clock
 	Logger  *slog.Logger
 	ByToken func(ctx context.Context, token string) (httpx.Actor, error)
+	// People are the names of a workspace's members, for its history.
+	People func(ctx context.Context, ws kernel.WorkspaceID) (map[kernel.AccountID]string, error)
 	// Audit writes a change to the audit log of the workspace that the request is in.
 	Audit func(ctx context.Context, action, target, detail string) error
 }
@@ -76,6 +78,9 @@ func New(d Deps) (*Module, error) {
 	}
 	if d.Audit == nil {
 		d.Audit = func(context.Context, string, string, string) error { return nil }
+	}
+	if d.People == nil {
+		d.People = func(context.Context, kernel.WorkspaceID) (map[kernel.AccountID]string, error) { return nil, nil }
 	}
 	pages, err := d.UI.Pages(templates, "templates/*.html")
 	if err != nil {

@@ -49,7 +49,7 @@ func TestAWayThroughDashboards(t *testing.T) {
 		b.Get(place+"/edit?undo=7").Is(200, "Saved.", "Undo", "/history/7")
 		b.Get(place+"/history").Is(200, `panel "Up" removed`, `panel "Up" duplicated`)
 		b.Get(place+"/history/7").Is(200, "Go back to this version")
-		b.Post(place + "/history/7/restore").To(place + "?done=restored")
+		b.Post(place + "/history/7/restore").To(place + "?done=back&undo=8")
 		b.Get(place+"/edit").Is(200, "panel-2")
 		b.Get(place+"/history/5").Is(200, `+           "id": "panel-2"`)
 

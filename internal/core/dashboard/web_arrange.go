@@ -75,7 +75,7 @@ func (d *Dashboard) rearrange(text string) (note string, err error) {
 			now = append(now, x.ID)
 			d.Rows[i].Panels = append(d.Rows[i].Panels, p.Panel)
 		}
-		moved += outOfOrder(order[i], now)
+		moved += len(reordered(order[i], now))
 	}
 	if len(was) > 0 {
 		return "", errNoSuchPart
@@ -92,12 +92,12 @@ func (d *Dashboard) rearrange(text string) (note string, err error) {
 	return strings.Join(parts, ", "), nil
 }
 
-// outOfOrder is how many of a row had to be moved at least to bring it into its new order.
-func outOfOrder(before, after []string) int {
-	moved := 0
+// reordered are those of a row that had to be moved at least to bring it into its new order; those that came from another
+// row are not among them.
+func reordered(before, after []string) (moved []string) {
 	for _, l := range ui.Diff(strings.Join(before, "\n"), strings.Join(after, "\n")) {
-		if l.Kind == "add" && slices.Contains(before, l.Text) { // others came from another row, and are counted
-			moved++
+		if l.Kind == "add" && slices.Contains(before, l.Text) {
+			moved = append(moved, l.Text)
 		}
 	}
 	return moved

@@ -149,7 +149,7 @@ func (m *Module) viewPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 var viewDone = map[string]string{
-	"made": "The dashboard is ready.", "saved": "Saved.", "note": "The note stands on the charts.", "note-removed": "The note is removed.", "restored": "The dashboard is back.",
+	"made": "The dashboard is ready.", "saved": "Saved.", "note": "The note stands on the charts.", "note-removed": "The note is removed.", "restored": "The dashboard is back.", "back": "That version is back.",
 	"arranged": "The arrangement is saved.", "imported": "The dashboard is imported.", "share": "The address of this page shows exactly this to every member of the workspace. Copy it.",
 }
 
