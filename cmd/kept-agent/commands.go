@@ -65,15 +65,17 @@ func dryRun(ctx context.Context, l *line, log *slog.Logger, w io.Writer) error {
 	return agent.DryRun(ctx, conf, w)
 }
 
-// enrol exchanges the token for a key and writes server and key into the configuration file.
+// enrol exchanges the token for a key, or has the agent's own certificate known, and writes the configuration file.
 func enrol(ctx context.Context, l *line, log *slog.Logger, w io.Writer) error {
 	l.Server, l.Key = strings.TrimRight(l.args[0], "/"), ""
 	conf, err := l.agentConfig(log)
 	if err != nil {
 		return err
 	}
-	if err := writable(l.config); err != nil { // before the token is spent
-		return err
+	for _, file := range []string{l.config, filepath.Join(conf.StateDir, "identity.pem")} {
+		if err := writable(file); err != nil { // before the token is spent
+			return err
+		}
 	}
 	answer, err := agent.Enrol(ctx, conf, l.args[1])
 	if err != nil {
@@ -83,6 +85,9 @@ func enrol(ctx context.Context, l *line, log *slog.Logger, w io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(w, "This host is enrolled in %s. Its settings are in %s.\n", answer.WorkspaceName, l.config)
+	if answer.Key == "" {
+		fmt.Fprintln(w, "It shows who it is by a certificate of its own, which it renews by itself. Its private key is on this host only.")
+	}
 	if answer.Page != "" {
 		fmt.Fprintf(w, "You will find it at %s\n", answer.Page)
 	}
@@ -122,7 +127,10 @@ func writeConfig(path, server, key string) error {
 			b.WriteString(strings.TrimRight(line, "\n") + "\n")
 		}
 	}
-	fmt.Fprintf(&b, "server = %s\nkey = %s\n", server, key)
+	fmt.Fprintf(&b, "server = %s\n", server)
+	if key != "" {
+		fmt.Fprintf(&b, "key = %s\n", key)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".config-*") // with mode 0600
 	if err != nil {
 		return err

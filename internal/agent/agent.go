@@ -26,11 +26,12 @@ import (
 
 // Agent is one agent. Run may be called once.
 type Agent struct {
-	conf    Config
-	host    *host.Host
-	sources []*source
-	client  *http.Client
-	skew    atomic.Pointer[time.Duration] // how far our clock is ahead of the server's; nil until it is known
+	conf     Config
+	host     *host.Host
+	sources  []*source
+	client   *http.Client
+	identity held                          // nil inside where a key says who this is
+	skew     atomic.Pointer[time.Duration] // how far our clock is ahead of the server's; nil until it is known
 
 	mu      sync.Mutex // for what follows: sources come at once
 	spool   *spool.Spool
@@ -59,14 +60,28 @@ func New(conf Config) (*Agent, error) {
 	if conf.StateDir == "" {
 		return nil, errors.New("the agent needs a folder for its buffer")
 	}
-	client, err := conf.client()
-	if err != nil {
+	a := &Agent{conf: conf}
+	if err := a.connect(); err != nil {
 		return nil, err
 	}
-	a := &Agent{conf: conf, client: client}
 	a.host = host.New(a.hostOptions())
 	a.sources = a.plan()
 	return a, nil
+}
+
+// connect makes the client for the server. The agent's own certificate is for when there is neither a key nor another
+// certificate.
+func (a *Agent) connect() error {
+	if a.conf.Key == "" && a.conf.CertFile == "" {
+		id, err := loadIdentity(a.conf.StateDir)
+		if err != nil {
+			return err
+		}
+		a.identity.Store(id)
+	}
+	client, err := a.conf.client(&a.identity)
+	a.client = client
+	return err
 }
 
 func (a *Agent) hostOptions() host.Options {

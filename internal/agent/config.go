@@ -25,10 +25,10 @@ type Config struct {
 	Write  string // address for samples, where it is not Server's usual one: any remote write 2.0 receiver
 	Key    string // what enrolment gave; "" where a certificate says who this is
 
-	CertFile, KeyFile string // client certificate, for mTLS; read again for each connection
+	CertFile, KeyFile string // client certificate of somebody else's making, for a proxy; read again for each connection
 	CAFile            string // certificates to trust instead of the system's
 
-	StateDir    string        // where the buffer is
+	StateDir    string        // where the buffer is, and the client certificate that the agent has made for itself
 	BufferBytes int64         // how large it gets; 0 for 256 MiB
 	BufferAge   time.Duration // how old; 0 for two days
 
@@ -180,7 +180,7 @@ func checkURL(address string) error {
 
 // client returns the HTTP client for the server. One connection stays open: a new one for each request would cost more
 // processor time than all measurements. HTTP/2 would cost memory and gain nothing for one request at a time.
-func (c *Config) client() (*http.Client, error) {
+func (c *Config) client(own *held) (*http.Client, error) {
 	client := &http.Client{
 		Transport:     c.Transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -199,6 +199,7 @@ func (c *Config) client() (*http.Client, error) {
 			return nil, fmt.Errorf("%s has no certificate", c.CAFile)
 		}
 	}
+	conf.GetClientCertificate = own.forTLS
 	if c.CertFile != "" {
 		if _, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/kept-dev/kept/internal/agent/host"
@@ -44,6 +45,7 @@ func (a *Agent) greet(ctx context.Context) {
 		default:
 			said, delay = "", 10*time.Second
 			a.greeted(answer)
+			a.renew(ctx)
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -83,25 +85,40 @@ func (a *Agent) hello(ctx context.Context, self agentapi.Host) (answer agentapi.
 	return answer, err
 }
 
-// Enrol exchanges a one-time token for a key.
+// Enrol exchanges a one-time token for a key. Where TLS ends at the server, it is for a certificate that the agent makes
+// for itself and keeps in its folder: then the answer has no key.
 func Enrol(ctx context.Context, conf Config, token string) (agentapi.EnrolResponse, error) {
 	var answer agentapi.EnrolResponse
 	conf.fill()
 	if err := checkURL(conf.Server); err != nil {
 		return answer, err
 	}
-	client, err := conf.client()
+	a := &Agent{conf: conf}
+	id, err := newIdentity(time.Now())
 	if err != nil {
 		return answer, err
 	}
-	a := &Agent{conf: conf}
+	a.identity.Store(id)
+	client, err := conf.client(&a.identity)
+	if err != nil {
+		return answer, err
+	}
+	defer client.CloseIdleConnections()
 	a.host = host.New(a.hostOptions())
 	defer a.host.Close()
 	err = post(ctx, client, conf.at(agentapi.PathEnrol), "", agentapi.EnrolRequest{Token: token, Host: a.Describe()}, &answer)
-	if err == nil && answer.Key == "" {
-		err = errors.New("the server gave no key")
+	switch {
+	case err != nil:
+		return answer, err
+	case answer.Until > 0:
+		return answer, id.save(conf.StateDir)
+	case answer.Key == "":
+		return answer, errors.New("the server gave no key")
 	}
-	return answer, err
+	if err := os.Remove(identityFile(conf.StateDir)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return answer, err // of an enrolment before
+	}
+	return answer, nil
 }
 
 // post sends JSON and reads JSON.

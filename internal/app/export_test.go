@@ -3,6 +3,7 @@ package app
 import (
 	"net/http"
 
+	"github.com/kept-dev/kept/internal/apps/metrics"
 	"github.com/kept-dev/kept/internal/core/access"
 	"github.com/kept-dev/kept/internal/core/mail"
 	"github.com/kept-dev/kept/internal/core/workspace"
@@ -14,6 +15,9 @@ func (a *App) Access() *access.Module { return a.core.access }
 
 // Workspaces invites for tests.
 func (a *App) Workspaces() *workspace.Module { return a.core.workspaces }
+
+// MetricsApp enrols hosts for tests.
+func (a *App) MetricsApp() *metrics.Module { return a.metricsApp }
 
 // Mail sends what is due.
 func (a *App) Mail() *mail.Module { return a.core.mail }

@@ -3,12 +3,17 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/kept-dev/kept/wire/agentapi"
 )
 
 // Limits of a connection. A handler that streams lifts them for itself (httpx.Stream).
@@ -89,5 +94,19 @@ func (a *App) tlsConfig() (*tls.Config, error) {
 	if err := certs.load(); err != nil {
 		return nil, fmt.Errorf("--tls-cert: %w", err)
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certs.get}, nil
+	// Agents show certificates that they have made themselves; who they are is looked up by their public key, as with SSH, and
+	// TLS makes sure that they have the private one. Naming an authority that nobody has a certificate of keeps browsers from
+	// offering their own.
+	agents := x509.NewCertPool()
+	agents.AddCert(&x509.Certificate{Raw: []byte("kept-agent"), RawSubject: agentSubject()})
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certs.get, ClientAuth: tls.RequestClientCert, ClientCAs: agents}, nil
+}
+
+// agentSubject is CN=kept-agent in DER.
+func agentSubject() []byte {
+	name, err := asn1.Marshal(pkix.Name{CommonName: agentapi.CertificateName}.ToRDNSequence())
+	if err != nil {
+		panic(err) // a constant
+	}
+	return name
 }

@@ -17,10 +17,31 @@ import (
 
 // Where the server listens.
 const (
-	PathEnrol = "/api/v1/agent/enrol"      // POST EnrolRequest, no key: EnrolResponse
-	PathHello = "/api/v1/agent/hello"      // POST Hello with the key as bearer token: HelloResponse
-	PathWrite = "/prometheus/api/v1/write" // samples
+	PathEnrol = "/api/v1/agent/enrol"       // POST EnrolRequest, no key: EnrolResponse
+	PathHello = "/api/v1/agent/hello"       // POST Hello with the key as bearer token: HelloResponse
+	PathWrite = "/prometheus/api/v1/write"  // samples
+	PathRenew = "/api/v1/agent/certificate" // POST RenewRequest, with the present client certificate: RenewResponse
 )
+
+// CertificateName is the common name of the client certificates that agents make for themselves. Where TLS ends at the
+// server, an agent that shows one when it enrols gets no key: from then on its certificate says who it is. The certificate
+// is signed by its own key, and the server remembers the key. It counts until the time that the server says, and the agent
+// renews it when RenewAfter has passed.
+const (
+	CertificateName = "kept-agent"
+	RenewAfter      = 10 * 24 * time.Hour
+)
+
+// RenewRequest adds another certificate to the one that the request was made with. It is in use from the first hello that
+// is said with it on, and then the one before ends.
+type RenewRequest struct {
+	Certificate []byte `json:"certificate"` // DER, signed by its own key: ECDSA P-256 or P-384, or Ed25519
+}
+
+// RenewResponse says until when it counts.
+type RenewResponse struct {
+	Until int64 `json:"until"` // seconds since 1970
+}
 
 // HelloEvery is how often an agent says hello; it does so with the first samples too.
 const HelloEvery = 5 * time.Minute
@@ -37,7 +58,8 @@ type EnrolRequest struct {
 
 // EnrolResponse has what the agent keeps: in a file that only it can read.
 type EnrolResponse struct {
-	Key           string `json:"key"` // an API key of the scope ingest
+	Key           string `json:"key"`                         // an API key of the scope ingest; empty where the certificate stands for it
+	Until         int64  `json:"certificate_until,omitempty"` // until when the certificate counts that the request was made with, in seconds since 1970
 	Workspace     string `json:"workspace"`
 	WorkspaceName string `json:"workspace_name"`
 	Page          string `json:"page"` // where people find the host

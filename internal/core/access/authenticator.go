@@ -94,9 +94,13 @@ func cameFrom(r *http.Request) kernel.WorkspaceID {
 // Bearer is who the bearer token belongs to: a workspace's key, or a person's token. No token is the zero Actor; one that
 // is wrong, expired or revoked is Unauthenticated. Clients that know only names and passwords, as data sources of Grafana
 // and remote writes do, send it as the password; the name is not looked at. A browser that remembers
-// a password sends it to whom another site tells it to; that is not believed.
+// a password sends it to whom another site tells it to; that is not believed. Without a token, a client certificate says who
+// asks.
 func (m *Module) Bearer(r *http.Request) (httpx.Actor, error) {
 	if r.Header.Get("Authorization") == "" {
+		if c := CertificateOf(r); c != nil {
+			return m.ByCertificate(r.Context(), c)
+		}
 		return httpx.Actor{}, nil
 	}
 	token := tokenOf(r)
@@ -143,12 +147,17 @@ func (m *Module) ByToken(ctx context.Context, token string) (httpx.Actor, error)
 			return httpx.Actor{}, err
 		}
 	}
-	k := &it.value
-	if k.Expired(now) { // also of one that is remembered: its end is known
+	if it.value.Expired(now) { // also of one that is remembered: its end is known
 		return httpx.Actor{}, errWrongBearer()
 	}
+	return m.actorOf(it, now), nil
+}
+
+// actorOf is whoever has a key.
+func (m *Module) actorOf(it *item[Key], now time.Time) httpx.Actor {
+	k := &it.value
 	m.seenKeys.touch(k.ID, now, &it.touched)
-	return httpx.Actor{KeyID: k.ID, WorkspaceID: k.WorkspaceID, Workspace: k.workspace, Scopes: k.Scopes}, nil
+	return httpx.Actor{KeyID: k.ID, WorkspaceID: k.WorkspaceID, Workspace: k.workspace, Scopes: k.Scopes}
 }
 
 // bearer is a person's token as it is remembered.

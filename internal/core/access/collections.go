@@ -16,8 +16,10 @@ func (m *Module) Collections() []privacy.Collection {
 		tx.AfterCommit(func() { m.keys.forget(func(_ [32]byte, k Key) bool { return k.WorkspaceID == ws }) })
 	}
 	tokens.Ended, tokens.EndedFor = `expires_at < $3 OR revoked_at > 0 AND revoked_at < $3`, endedTokens
+	certificates := rows
+	certificates.Ended = `expires_at < $3`
 	people := privacy.Table{DB: m.db, At: "created_at"}
-	return []privacy.Collection{keys.Declare(m.keysCollection()), tokens.Declare(m.personalCollection()), people.Declare(mobileCollection())}
+	return []privacy.Collection{keys.Declare(m.keysCollection()), certificates.Declare(certificateCollection()), tokens.Declare(m.personalCollection()), people.Declare(mobileCollection())}
 }
 
 func (m *Module) keysCollection() privacy.Collection {
@@ -38,8 +40,25 @@ func (m *Module) keysCollection() privacy.Collection {
 			{Name: "last_used_at", Category: privacy.Technical, Note: "when it was used last, to the minute"},
 			{Name: "revoked_at", Category: privacy.Technical, Note: "when it was revoked"},
 			{Name: "replaces", Category: privacy.Technical, Note: "the key that it took over from"},
+			{Name: "of_host", Category: privacy.Technical, Note: "whether it is of a host that was enrolled"},
 		},
-		Export: privacy.EachAs(m.Keys, exportKey),
+		Export: privacy.EachAs(m.allKeys, exportKey),
+	}
+}
+
+func certificateCollection() privacy.Collection {
+	return privacy.Collection{
+		Name: "key_certificates", Module: "access", Title: "Client certificates of hosts", Subjects: "nobody",
+		Purpose: "to let agents show who they are without a secret that could be copied from the wire or from a file of the server", LegalBasis: "contract",
+		Retention: "30 days; agents renew theirs after ten", Where: privacy.ControlDB, Promises: []string{"SEC-4", "COL-8"},
+		Fields: []privacy.Field{
+			{Name: "pin", Category: privacy.Technical, Note: "SHA-256 of the public key, in hex"},
+			{Name: "workspace_id", Category: privacy.Technical, Note: "of which workspace"},
+			{Name: "key_id", Category: privacy.Technical, Note: "the API key that it stands for"},
+			{Name: "created_at", Category: privacy.Technical, Note: "when it was shown first"},
+			{Name: "expires_at", Category: privacy.Technical, Note: "when it ends"},
+		},
+		MaxAge: privacy.Fixed(CertificateLife), NoExport: "a hash of a public key, of use to nobody; the host's list has what it belongs to",
 	}
 }
 

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 
 const (
 	maxName = 60
-	maxKeys = 100                       // living ones of a workspace
+	maxKeys = 100                       // living ones of a workspace that people made
 	maxLife = 10 * 365 * 24 * time.Hour // of a key that does not live for ever
 )
 
@@ -31,6 +32,7 @@ type Key struct {
 	LastUsedAt  time.Time // coarse
 	RevokedAt   time.Time // zero while it was not
 	Replaces    kernel.ID // the key that it takes over from; empty: none
+	Host        bool      // it is of a host that was enrolled
 
 	workspace string // name
 }
@@ -59,6 +61,8 @@ type NewKey struct {
 	Name   string
 	Scopes []string
 	Lives  time.Duration // 0: for ever
+
+	host bool // of a host that is enrolled; see CreateHostKey
 }
 
 func (in NewKey) clean() (NewKey, error) {
@@ -78,11 +82,15 @@ func (in NewKey) clean() (NewKey, error) {
 
 // CreateKey makes a key and returns its text, which is stored nowhere and can never be shown again. Only its hash is.
 func (m *Module) CreateKey(ctx context.Context, by audit.Actor, ws kernel.WorkspaceID, in NewKey) (k Key, text string, err error) {
+	return m.makeKey(ctx, by, ws, in, func(tx *db.Tx) error { return roomForKey(ctx, tx, ws) })
+}
+
+func (m *Module) makeKey(ctx context.Context, by audit.Actor, ws kernel.WorkspaceID, in NewKey, room func(*db.Tx) error) (k Key, text string, err error) {
 	if in, err = in.clean(); err != nil {
 		return k, "", err
 	}
 	err = m.db.Tx(ctx, func(tx *db.Tx) error {
-		if err := roomForKey(ctx, tx, ws); err != nil {
+		if err := room(tx); err != nil {
 			return err
 		}
 		k, text, err = insertKey(ctx, tx, by, ws, in, "")
@@ -98,9 +106,7 @@ func (m *Module) CreateKey(ctx context.Context, by audit.Actor, ws kernel.Worksp
 }
 
 func roomForKey(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID) error {
-	var living int
-	err := tx.QueryRow(ctx, `SELECT count(*) FROM api_keys WHERE workspace_id = $1 AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $2)`,
-		ws, kernel.Micros(tx.Now())).Scan(&living)
+	living, err := countKeys(ctx, tx, ws, false)
 	if err == nil && living >= maxKeys {
 		return kernel.Errorf(kernel.Conflict, "This workspace has %d keys, which is the most it may have. Revoke one first.", living)
 	}
@@ -114,10 +120,10 @@ func insertKey(ctx context.Context, tx *db.Tx, by audit.Actor, ws kernel.Workspa
 	if in.Lives > 0 {
 		k.ExpiresAt = tx.Now().Add(in.Lives)
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO api_keys (id, workspace_id, name, prefix, key_hash, scopes, created_by, created_at, expires_at, last_used_at, revoked_at, replaces)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10)`,
+	_, err := tx.Exec(ctx, `INSERT INTO api_keys (id, workspace_id, name, prefix, key_hash, scopes, created_by, created_at, expires_at, last_used_at, revoked_at, replaces, of_host)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11)`,
 		k.ID, ws, k.Name, k.Prefix, hash[:], strings.Join(k.Scopes, " "), accountOf(by), kernel.Micros(k.CreatedAt),
-		kernel.Micros(k.ExpiresAt), string(replaces))
+		kernel.Micros(k.ExpiresAt), string(replaces), flag(in.host))
 	return k, text, err
 }
 
@@ -146,7 +152,7 @@ func (m *Module) RotateKey(ctx context.Context, by audit.Actor, ws kernel.Worksp
 		if err := roomForKey(ctx, tx, ws); err != nil {
 			return err
 		}
-		in := NewKey{Name: old.Name, Scopes: old.Scopes}
+		in := NewKey{Name: old.Name, Scopes: old.Scopes, host: old.Host}
 		if !old.ExpiresAt.IsZero() {
 			in.Lives = old.ExpiresAt.Sub(old.CreatedAt)
 		}
@@ -185,15 +191,15 @@ func endForSuccessor(ctx context.Context, tx *db.Tx, old Key, until time.Time) e
 }
 
 const keyColumns = `k.id, k.workspace_id, w.name, k.name, k.prefix, k.scopes, coalesce(nullif(a.name, ''), a.email, ''),
-	k.created_at, k.expires_at, k.last_used_at, k.revoked_at, k.replaces`
+	k.created_at, k.expires_at, k.last_used_at, k.revoked_at, k.replaces, k.of_host`
 
 const keyTables = `api_keys k JOIN workspaces w ON w.id = k.workspace_id LEFT JOIN accounts a ON a.id = k.created_by`
 
 func scanKey(row interface{ Scan(...any) error }) (k Key, err error) {
 	var scopes string
-	var created, expires, used, revoked int64
-	err = row.Scan(&k.ID, &k.WorkspaceID, &k.workspace, &k.Name, &k.Prefix, &scopes, &k.CreatedBy, &created, &expires, &used, &revoked, &k.Replaces)
-	k.Scopes = strings.Fields(scopes)
+	var created, expires, used, revoked, host int64
+	err = row.Scan(&k.ID, &k.WorkspaceID, &k.workspace, &k.Name, &k.Prefix, &scopes, &k.CreatedBy, &created, &expires, &used, &revoked, &k.Replaces, &host)
+	k.Scopes, k.Host = strings.Fields(scopes), host != 0
 	k.CreatedAt, k.ExpiresAt = kernel.FromMicros(created), kernel.FromMicros(expires)
 	k.LastUsedAt, k.RevokedAt = kernel.FromMicros(used), kernel.FromMicros(revoked)
 	return k, err
@@ -208,11 +214,20 @@ func (m *Module) keyByHash(ctx context.Context, hash [32]byte) (Key, error) {
 	return k, err
 }
 
-// Keys lists the keys of a workspace, the newest first, those that work no more last.
+// Keys lists the keys of a workspace that people made, the newest first, those that work no more last.
 func (m *Module) Keys(ctx context.Context, ws kernel.WorkspaceID) ([]Key, error) {
-	rows, err := m.db.Query(ctx, `SELECT `+keyColumns+` FROM `+keyTables+` WHERE k.workspace_id = $1
-		ORDER BY CASE WHEN k.revoked_at = 0 AND (k.expires_at = 0 OR k.expires_at > $2) THEN 0 ELSE 1 END, k.id DESC LIMIT 500`,
-		ws, kernel.Micros(m.d.Clock()))
+	return m.listKeys(ctx, ws, `k.of_host = 0`, 500)
+}
+
+// allKeys are the keys of people and of hosts.
+func (m *Module) allKeys(ctx context.Context, ws kernel.WorkspaceID) ([]Key, error) {
+	return m.listKeys(ctx, ws, `1 = 1`, math.MaxInt32)
+}
+
+func (m *Module) listKeys(ctx context.Context, ws kernel.WorkspaceID, which string, limit int) ([]Key, error) {
+	rows, err := m.db.Query(ctx, `SELECT `+keyColumns+` FROM `+keyTables+` WHERE k.workspace_id = $1 AND `+which+`
+		ORDER BY CASE WHEN k.revoked_at = 0 AND (k.expires_at = 0 OR k.expires_at > $2) THEN 0 ELSE 1 END, k.id DESC LIMIT $3`,
+		ws, kernel.Micros(m.d.Clock()), limit)
 	if err != nil {
 		return nil, err
 	}

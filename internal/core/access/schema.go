@@ -7,7 +7,7 @@ func (m *Module) Migrations() []db.Migration { return Migrations() }
 
 // Migrations is the schema of API keys and tokens, for tests of other modules.
 func Migrations() []db.Migration {
-	return []db.Migration{apiKeys, tokensOfPeople}
+	return []db.Migration{apiKeys, tokensOfPeople, keysOfHosts}
 }
 
 var apiKeys = db.Migration{Name: "API keys", SQL: `
@@ -58,4 +58,18 @@ CREATE TABLE mobile_tokens (
 	created_at INTEGER NOT NULL
 ) END_TABLE;
 CREATE INDEX mobile_tokens_login ON mobile_tokens (login_id);
+`}
+
+// A certificate stands for a key. Nobody issues it: what is stored is a hash of its public key.
+var keysOfHosts = db.Migration{Name: "keys of hosts; client certificates", SQL: `
+ALTER TABLE api_keys ADD COLUMN of_host FLAG NOT NULL DEFAULT 0;
+CREATE TABLE key_certificates (
+	pin BYTES NOT NULL PRIMARY KEY,
+	workspace_id TEXT_C NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+	key_id TEXT_C NOT NULL REFERENCES api_keys (id) ON DELETE CASCADE,
+	created_at INTEGER NOT NULL,
+	expires_at INTEGER NOT NULL
+) END_TABLE;
+CREATE INDEX key_certificates_workspace ON key_certificates (workspace_id);
+CREATE INDEX key_certificates_key ON key_certificates (key_id);
 `}

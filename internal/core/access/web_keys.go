@@ -18,6 +18,7 @@ type keysView struct {
 	Keys   []keyRow
 	Tokens []tokenRow // of members
 	Href   string
+	Hosts  int64 // that have keys of their own
 	Empty  *ui.Empty
 }
 
@@ -42,8 +43,12 @@ func (m *Module) keysPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	hosts, err := m.CountHostKeys(r.Context(), ws)
+	if err != nil {
+		return err
+	}
 	now := m.d.Clock()
-	v := keysView{Href: keysHref(ws), Keys: keyRows(keys, now), Tokens: tokenRows(tokens, now)}
+	v := keysView{Href: keysHref(ws), Hosts: hosts, Keys: keyRows(keys, now), Tokens: tokenRows(tokens, now)}
 	if len(keys) == 0 {
 		v.Empty = &ui.Empty{Icon: "key", Title: "No keys yet", Text: "A worker needs a key to report its jobs. It is shown once, when you create it.",
 			Action: &ui.Action{Label: "Create a key", Href: v.Href + "/new", Primary: true}}

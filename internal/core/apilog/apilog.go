@@ -79,7 +79,9 @@ func (m *Module) names(ctx context.Context, ws kernel.WorkspaceID) (n names, err
 		if c.Owner != "" {
 			label = c.Name + ", " + c.Owner + " (" + c.Prefix + "…)"
 		}
-		n.options = append(n.options, ui.Option{Value: string(c.ID), Label: label})
+		if !c.Host { // there may be thousands
+			n.options = append(n.options, ui.Option{Value: string(c.ID), Label: label})
+		}
 	}
 	for _, p := range people {
 		n.people[string(p.AccountID)] = p.Email

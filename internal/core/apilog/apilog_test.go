@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -213,15 +211,7 @@ func TestAPILogInABrowser(t *testing.T) {
 	p.Click(t, ".form-end button")
 	p.Wait(t, `!location.pathname.startsWith("/sign-in")`)
 	p.Go(t, server.URL+accesstest.Settings(ws)+"/api-log")
-	for _, width := range []int64{1280, 390} {
-		p.Size(t, width, 900)
-		p.Axe(t)
-		p.FitsWidth(t)
-		if dir := os.Getenv("KEPT_SHOTS"); dir != "" {
-			p.Screenshot(t, filepath.Join(dir, fmt.Sprintf("api-log-%d.png", width)), width, false)
-		}
-	}
-	p.Size(t, 1280, 900)
+	p.Look(t, "api-log")
 	p.Fill(t, "#api-log-path", "nothing of this")
 	p.Wait(t, `document.querySelector(".empty")`)
 	p.Axe(t)
