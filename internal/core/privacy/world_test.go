@@ -36,6 +36,7 @@ type world struct {
 	minAge     int
 	underage   int64
 	agreements AgreementState
+	notices    NoticeState
 	failing    error // what every source answers
 	shredded   []kernel.WorkspaceID
 }
@@ -66,7 +67,8 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	t.Helper()
 	w := &world{db: d, now: worldStart, workspaces: []kernel.WorkspaceID{wsA, wsB}, plans: map[kernel.WorkspaceID]Plan{}}
 	w.routes = worldRoutes()
-	w.mail = []MailType{{Name: "password_reset"}, {Name: "newsletter", Marketing: true, OptIn: true}}
+	w.mail = []MailType{{Name: "password_reset"}, {Name: "newsletter", Marketing: true, OptIn: true}, {Name: "status_server"}}
+	w.notices = NoticeState{Speaks: true, Told: 3}
 	w.minAge = 16
 	w.payloads = PayloadState{Full: 1, KeysOnly: 1}
 	w.plans[wsA], _ = PlanNamed(PlanFree)
@@ -74,7 +76,7 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	w.sources = Sources{
 		Databases:   []Database{{"control database", d}, {"jobs database", d}},
 		Collections: w.collections,
-		Workspaces:  w, Plans: w, Routes: w, Audit: w, Mail: w, Payloads: w, Keys: w, Ages: w, Agreements: w,
+		Workspaces:  w, Plans: w, Routes: w, Audit: w, Mail: w, Payloads: w, Keys: w, Ages: w, Agreements: w, Notices: w,
 		Facts: Facts{
 			Cookies:    []http.Cookie{{Name: httpx.SessionCookie, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: true}},
 			TLS:        TLSFact{Served: true, Public: true, Minimum: tls.VersionTLS12},
@@ -178,6 +180,7 @@ func worldRoutes() []httpx.Route {
 		{Method: "GET", Path: "/reset/{token}", Access: httpx.Public, Rate: httpx.RateAuth, Secrets: []string{"token"}},
 		{Method: "POST", Path: "/api/v1/events", Access: httpx.APIKey, Needs: httpx.MayChange, Scope: "ingest", Rate: httpx.RateIngest, NoAudit: "counted"},
 		{Method: "GET", Path: "/w/{ws}/settings/agreement", Access: httpx.Member, Needs: httpx.MayManage, Rate: httpx.RatePage},
+		{Method: "GET", Path: "/notices", Access: httpx.SignedIn, Rate: httpx.RatePage},
 	}
 }
 
@@ -310,6 +313,9 @@ func (w *world) Table() []httpx.Route { return w.routes }
 func (w *world) MinAge() int          { return w.minAge }
 func (w *world) AgreementState(context.Context) (AgreementState, error) {
 	return w.agreements, w.failing
+}
+func (w *world) NoticeState(context.Context) (NoticeState, error) {
+	return w.notices, w.failing
 }
 func (w *world) Underage(context.Context) (int64, error) { return w.underage, w.failing }
 func (w *world) MailTypes() []MailType                   { return w.mail }
