@@ -2,7 +2,11 @@ package metrics
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -208,6 +212,25 @@ func TestAnotherWorkspaceSeesNothing(t *testing.T) {
 		if marks, err := w.Annotations(t.Context(), eves, time.Time{}.Add(time.Hour), w.Stack.Clock.Now()); err != nil || len(marks) != 0 {
 			t.Errorf("marks: %v %v", marks, err)
 		}
+	})
+}
+
+// TestOneCommandConnectsAHost: where the server has agents to hand out, one command installs and enrols.
+func TestOneCommandConnectsAHost(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		nobody := w.Browser(t, "192.0.2.9")
+		w.person.Get(w.path("/hosts/connect")).Is(200, "go build", "make agents")
+		nobody.Get("/agent/kept-agent-linux-amd64").Is(404)
+		if err := os.WriteFile(filepath.Join(w.d.Agents, "kept-agent-linux-amd64"), []byte("an agent"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.person.Get(w.path("/hosts/connect")).Is(200, "Make the command", `href="/agent/kept-agent-linux-amd64"`, "8 B").Lacks("go build")
+		page := w.person.Post(w.path("/hosts/connect")).Is(200, "curl -fsSL https://kept.example/agent/install.sh | sudo sh -s -- kepte_")
+		w.Stack.FindNowhere(t, tokenText.FindString(page.Body))
+		nobody.Get("/agent/kept-agent-linux-amd64").Is(200, "an agent")
+		nobody.Get("/agent/install.sh").Is(200, "server='https://kept.example'", fmt.Sprintf("linux-amd64) echo %x ;;", sha256.Sum256([]byte("an agent"))))
+		nobody.Get("/agent/passwd").Is(404)
 	})
 }
 

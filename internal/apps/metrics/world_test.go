@@ -57,7 +57,7 @@ func newWorld(t testing.TB, s *accesstest.Stack) *world {
 	memory := bus.NewMemory()
 	t.Cleanup(func() { memory.Close() })
 	w := &world{Stack: s}
-	w.Module, err = New(Deps{DB: s.DB, UI: shell, Bus: memory, Store: store, Query: q, Access: s.Access, ByToken: s.Access.ByToken, Version: "v1.2.0",
+	w.Module, err = New(Deps{DB: s.DB, UI: shell, Bus: memory, Store: store, Query: q, Access: s.Access, ByToken: s.Access.ByToken, Agents: t.TempDir(), Version: "v1.2.0",
 		BaseURL: func() string { return accesstest.BaseURL }, Clock: s.Clock.Now, Logger: quiet})
 	must(err)
 	must(s.DB.Migrate(t.Context(), db.Module{Name: "query", Migrations: q.Migrations()}))
