@@ -163,6 +163,13 @@ func TestPages(t *testing.T) {
 		o.Post(rule, edit...).To(rule + "?done=saved")
 		o.Get(rule).Is(200, "load > 7")
 		o.Post(rule, edit...).Is(409, "Somebody changed the rule")
+		o.Get(rule+"/versions").Is(200, "Version 2", "Version 1", ownerMail, "- expr: load > 5", "+ expr: load > 7", "Go back to this version")
+		o.Post(rule + "/versions/9").Is(404)
+		o.Post(rule + "/versions/2").To(rule + "?done=reverted") // as it is: a version all the same
+		o.Post(rule + "/versions/1").To(rule + "?done=reverted")
+		o.Get(rule).Is(200, "load > 5")
+		o.Get(rule+"/versions").Is(200, "Version 4", "saved without a change", "current")
+		o.Post(rule + "/versions/2").To(rule + "?done=reverted")
 		o.Get(s.path("")).Is(200, "All is well", "1 rule watches")
 		o.Post(rule + "/disable").To(rule + "?done=disabled")
 		o.Get(s.path("/rules")).Is(200, "disabled")
@@ -237,7 +244,7 @@ func TestPages(t *testing.T) {
 		}
 
 		// Maintenance.
-		window := []string{"name", "Upgrade", "matchers", `instance="web-1"`, "start", time.Now().UTC().Add(30*time.Hour).Format(localTime), "lasts", "2h", "zone", "Europe/Berlin", "repeat", "FREQ=WEEKLY", "rule", ""}
+		window := []string{"name", "Upgrade", "matchers", `instance="web-1"`, "start", time.Now().UTC().Add(30 * time.Hour).Format(localTime), "lasts", "2h", "zone", "Europe/Berlin", "repeat", "FREQ=WEEKLY", "rule", ""}
 		o.Get(s.path("/maintenance/new")).Is(200, "What is done")
 		o.Post(s.path("/maintenance/test"), window...).Is(200, "When it happens next", "It mutes 1 alert")
 		broken := append([]string{}, window...)
@@ -248,7 +255,7 @@ func TestPages(t *testing.T) {
 		one := regexp.MustCompile(`href="([^"]+/maintenance/[0-9a-z]{26})"`).FindStringSubmatch(shown.Body)[1]
 		o.Get(one).Is(200, "Upgrade", "Delete")
 		o.Post(one, append(window, "id", one[len(one)-26:])...).To(s.path("/maintenance?done=saved"))
-		o.Post(one + "/end").Is(409, "does not go on")
+		o.Post(one+"/end").Is(409, "does not go on")
 		o.Get(s.path("/maintenance/new?from="+one[len(one)-26:])).Is(200, "Plan maintenance", "Upgrade", "Europe/Berlin")
 		gone := s.path("/maintenance?deleted=" + one[len(one)-26:])
 		o.Post(one + "/delete").To(gone)

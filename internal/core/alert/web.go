@@ -85,6 +85,8 @@ func (m *Module) Routes() []httpx.Route {
 		change(pathRules+"/import", m.importPage),
 		large(post("alert_rule.import", pathRules+"/import", m.importRules)),
 		view(pathRules+"/{id}", m.rulePage),
+		view(pathRules+"/{id}/versions", m.versionsPage),
+		post("alert_rule.revert", pathRules+"/{id}/versions/{version}", m.restoreVersion),
 		change(pathRules+"/{id}/edit", m.editRulePage),
 		post("alert_rule.update", pathRules+"/{id}", m.updateRulePost),
 		post("alert_rule.enable", pathRules+"/{id}/enable", m.enableRulePost),

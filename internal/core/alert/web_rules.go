@@ -182,6 +182,7 @@ func (m *Module) rulePage(w http.ResponseWriter, r *http.Request) error {
 	if v.Versions, err = m.Versions(ctx, ws, id); err != nil {
 		return err
 	}
+	v.Versions = v.Versions[:min(len(v.Versions), 5)]
 	list, err := m.Alerts(ctx, ws, Filter{RuleID: id, Limit: 20})
 	if err != nil {
 		return err
@@ -192,7 +193,8 @@ func (m *Module) rulePage(w http.ResponseWriter, r *http.Request) error {
 	took, _ := ui.Duration(v.Took)
 	v.Stats = []ui.Stat{{Label: "Evaluated every", Value: span(v.Every), Hint: "group " + rule.Group}, {Label: "Last evaluation took", Value: took}, {Label: "Alerts now", Value: strconv.Itoa(v.Active), Tone: v.alertTone()}}
 	page := ui.Page{Title: rule.Name, App: appKey, Section: home(ws) + "/rules", Crumbs: []ui.Crumb{{Label: "Rules", Href: home(ws) + "/rules"}}, Body: v,
-		Toasts: toast(r, map[string]string{"saved": "The rule is saved and in force.", "enabled": "The rule is on.", "disabled": "The rule is off. Its alerts are over."})}
+		Toasts: toast(r, map[string]string{"saved": "The rule is saved and in force.", "enabled": "The rule is on.", "disabled": "The rule is off. Its alerts are over.",
+			"reverted": "The rule is as it was in that version, and in force. This is a new version, so it can be undone, too."})}
 	if v.May && rule.DeletedAt.IsZero() {
 		page.Actions = []ui.Action{{Label: "Edit", Href: v.Href + "/edit", Icon: "edit", Primary: true}}
 		if rule.Enabled {

@@ -97,7 +97,7 @@ func (f *forwarded) done(id kernel.ID, notice []byte, wrong *failure) {
 // while, so nothing is repeated here, and what is not repeated counts there as over. news tells whether one of the alerts
 // has begun or ended since the last time: what goes well and is no news is not in the log of deliveries.
 func (m *Module) Forward(ctx context.Context, ws kernel.WorkspaceID, alerts []*alert.Alert, news bool) error {
-	rows, err := m.db.Query(ctx, `SELECT id FROM notify_channels WHERE workspace_id = $1 AND kind = $2 AND disabled_at = 0`, ws, KindAlertmanager)
+	rows, err := m.db.Query(ctx, `SELECT id FROM notify_channels WHERE workspace_id = $1 AND kind = $2 AND disabled_at = 0 AND deleted_at = 0`, ws, KindAlertmanager)
 	if err != nil {
 		return fmt.Errorf("notify: %w", err)
 	}

@@ -99,7 +99,7 @@ func TestChannelsInABrowser(t *testing.T) {
 	page.Go(t, base+"/channels/"+string(slack.ID)+"/delete")
 	shot("delete")
 	page.Click(t, ".form .form-end button")
-	wait("The channel is deleted.")
+	wait(" is deleted.")
 
 	push := w.make(t, "webpush", nil)
 	page.Go(t, base+"/channels/"+string(push.ID))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -30,6 +31,7 @@ type Channel struct {
 	DisabledWhy string    // "failures" or "person"
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
+	DeletedAt   time.Time // zero: it is there
 
 	ws        kernel.WorkspaceID
 	failures  int       // for good, one after the other
@@ -47,23 +49,24 @@ type settings map[string]string
 
 func channelAAD(id kernel.ID) []byte { return []byte("notify/channel/" + id) }
 
-const channelColumns = `id, workspace_id, name, kind, resolved, sealed, failures, disabled_at, disabled_why, not_before, created_at, updated_at`
+const channelColumns = `id, workspace_id, name, kind, resolved, sealed, failures, disabled_at, disabled_why, not_before, created_at, updated_at, deleted_at`
 
 type scanner interface{ Scan(...any) error }
 
 // scanChannel reads a row and leaves the settings sealed.
 func scanChannel(row scanner) (c Channel, sealed []byte, err error) {
 	var resolved int
-	var disabled, before, created, updated int64
-	err = row.Scan(&c.ID, &c.ws, &c.Name, &c.Kind, &resolved, &sealed, &c.failures, &disabled, &c.DisabledWhy, &before, &created, &updated)
+	var disabled, before, created, updated, deleted int64
+	err = row.Scan(&c.ID, &c.ws, &c.Name, &c.Kind, &resolved, &sealed, &c.failures, &disabled, &c.DisabledWhy, &before, &created, &updated, &deleted)
 	c.Resolved, c.DisabledAt, c.notBefore = resolved != 0, kernel.FromMicros(disabled), kernel.FromMicros(before)
-	c.CreatedAt, c.UpdatedAt = kernel.FromMicros(created), kernel.FromMicros(updated)
+	c.CreatedAt, c.UpdatedAt, c.DeletedAt = kernel.FromMicros(created), kernel.FromMicros(updated), kernel.FromMicros(deleted)
 	return c, sealed, err
 }
 
 func errNoChannel() error { return kernel.Errorf(kernel.NotFound, "There is no such channel.") }
 
-// Channel finds one of a workspace's, or the one that every workspace has (Owners); another's is NotFound.
+// Channel finds one of a workspace's, or the one that every workspace has (Owners); another's is NotFound, and so is one that
+// was deleted.
 func (m *Module) Channel(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) (Channel, error) {
 	if id == Owners {
 		var err error
@@ -71,7 +74,7 @@ func (m *Module) Channel(ctx context.Context, ws kernel.WorkspaceID, id kernel.I
 			return Channel{}, err
 		}
 	}
-	c, sealed, err := scanChannel(m.db.QueryRow(ctx, `SELECT `+channelColumns+` FROM notify_channels WHERE workspace_id = $1 AND id = $2`, ws, id))
+	c, sealed, err := scanChannel(m.db.QueryRow(ctx, `SELECT `+channelColumns+` FROM notify_channels WHERE workspace_id = $1 AND id = $2 AND deleted_at = 0`, ws, id))
 	if errors.Is(err, db.ErrNoRows) {
 		return Channel{}, errNoChannel()
 	}
@@ -88,7 +91,21 @@ func (m *Module) openSettings(ctx context.Context, c Channel, sealed []byte) (se
 }
 
 func (m *Module) list(ctx context.Context, ws kernel.WorkspaceID) ([]Channel, error) {
-	rows, err := m.db.Query(ctx, `SELECT `+channelColumns+` FROM notify_channels WHERE workspace_id = $1 AND kind <> $2 ORDER BY name_key, id`, ws, kindOwners)
+	return m.selectChannels(ctx, ws, `deleted_at = 0 ORDER BY name_key, id`)
+}
+
+// all lists a workspace's channels, deleted ones included.
+func (m *Module) all(ctx context.Context, ws kernel.WorkspaceID) ([]Channel, error) {
+	return m.selectChannels(ctx, ws, `deleted_at >= 0 ORDER BY name_key, id`)
+}
+
+// deleted lists what can be brought back, the newest first.
+func (m *Module) deleted(ctx context.Context, ws kernel.WorkspaceID) ([]Channel, error) {
+	return m.selectChannels(ctx, ws, fmt.Sprintf(`deleted_at > %d ORDER BY deleted_at DESC, id`, kernel.Micros(m.d.Clock().Add(-deletedFor))))
+}
+
+func (m *Module) selectChannels(ctx context.Context, ws kernel.WorkspaceID, where string) ([]Channel, error) {
+	rows, err := m.db.Query(ctx, `SELECT `+channelColumns+` FROM notify_channels WHERE workspace_id = $1 AND kind <> $2 AND `+where, ws, kindOwners)
 	if err != nil {
 		return nil, fmt.Errorf("notify: %w", err)
 	}
@@ -241,7 +258,7 @@ func (m *Module) Create(ctx context.Context, ws kernel.WorkspaceID, kindKey stri
 	}
 	err = m.db.Tx(ctx, func(tx *db.Tx) error {
 		var n int
-		if err := tx.QueryRow(ctx, `SELECT count(*) FROM notify_channels WHERE workspace_id = $1`, ws).Scan(&n); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM notify_channels WHERE workspace_id = $1 AND deleted_at = 0`, ws).Scan(&n); err != nil {
 			return err
 		}
 		if n >= maxChannels {
@@ -301,7 +318,7 @@ func (m *Module) save(ctx context.Context, c Channel) error {
 	}
 	return named(m.db.Tx(ctx, func(tx *db.Tx) error {
 		n, err := tx.Exec(ctx, `UPDATE notify_channels SET name = $3, name_key = $4, resolved = $5, sealed = $6, failures = 0, not_before = 0, updated_at = $7
-			WHERE workspace_id = $1 AND id = $2`, c.ws, c.ID, c.Name, nameKey(c), flag(c.Resolved), sealed, kernel.Micros(tx.Now()))
+			WHERE workspace_id = $1 AND id = $2 AND deleted_at = 0`, c.ws, c.ID, c.Name, nameKey(c), flag(c.Resolved), sealed, kernel.Micros(tx.Now()))
 		if err == nil && n == 0 {
 			return errNoChannel()
 		}
@@ -316,7 +333,7 @@ func (m *Module) Turn(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID, 
 		if on {
 			at, why = 0, ""
 		}
-		n, err := tx.Exec(ctx, `UPDATE notify_channels SET disabled_at = $3, disabled_why = $4, failures = 0, not_before = 0 WHERE workspace_id = $1 AND id = $2`, ws, id, at, why)
+		n, err := tx.Exec(ctx, `UPDATE notify_channels SET disabled_at = $3, disabled_why = $4, failures = 0, not_before = 0 WHERE workspace_id = $1 AND id = $2 AND deleted_at = 0`, ws, id, at, why)
 		if err == nil && n == 0 {
 			return errNoChannel()
 		}
@@ -324,13 +341,38 @@ func (m *Module) Turn(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID, 
 	})
 }
 
-// Delete removes a channel with everything that is kept about it.
+// deletedFor is how long a deleted channel can be brought back.
+const deletedFor = 30 * 24 * time.Hour
+
+// Delete takes a channel away: nothing is sent over it any more, and its name is free. For a while it can be brought back,
+// with all that is kept about it; then the sweep removes it.
 func (m *Module) Delete(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) error {
 	return m.db.Tx(ctx, func(tx *db.Tx) error {
-		n, err := tx.Exec(ctx, `DELETE FROM notify_channels WHERE workspace_id = $1 AND id = $2`, ws, id)
+		n, err := tx.Exec(ctx, `UPDATE notify_channels SET deleted_at = $3, name_key = ' deleted ' || id WHERE workspace_id = $1 AND id = $2 AND deleted_at = 0 AND kind <> $4`,
+			ws, id, kernel.Micros(tx.Now()), kindOwners)
 		if err == nil && n == 0 {
 			return errNoChannel()
 		}
 		return err
 	})
+}
+
+// Restore brings a deleted channel back as it was. When another has its name by now, that is a Conflict.
+func (m *Module) Restore(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) error {
+	list, err := m.deleted(ctx, ws)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(list, func(c Channel) bool { return c.ID == id })
+	if i < 0 {
+		return errNoChannel()
+	}
+	err = m.db.Tx(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE notify_channels SET deleted_at = 0, name_key = $3, failures = 0, not_before = 0 WHERE workspace_id = $1 AND id = $2`, ws, id, nameKey(list[i]))
+		return err
+	})
+	if err != nil && db.IsUniqueViolation(err) {
+		return kernel.Errorf(kernel.Conflict, "Another channel is called %s now. Give that one another name first.", list[i].Name)
+	}
+	return err
 }

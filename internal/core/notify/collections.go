@@ -16,15 +16,16 @@ func (m *Module) Collections() []privacy.Collection {
 	rows := func(at string, c privacy.Collection) privacy.Collection {
 		return privacy.Table{DB: m.db, Of: "workspace_id", At: at}.Declare(c)
 	}
-	return []privacy.Collection{rows("created_at", m.channelsCollection()), m.addressesCollection(), rows("created_at", m.browsersCollection()),
+	return []privacy.Collection{m.channelsCollection(), m.addressesCollection(), rows("created_at", m.browsersCollection()),
 		rows("updated_at", threadsCollection()), rows("created_at", m.deliveriesCollection()), rows("at", attemptsCollection())}
 }
 
 func (m *Module) channelsCollection() privacy.Collection {
-	return privacy.Collection{
+	rows := privacy.Table{DB: m.db, Of: "workspace_id", At: "deleted_at", Only: `deleted_at > 0`}
+	return rows.Declare(privacy.Collection{
 		Name: "notify_channels", Module: "notify", Title: "Channels", Subjects: "nobody; addresses may be people's",
 		Purpose: "to tell people and machines what a workspace wants them told", LegalBasis: "contract",
-		Retention: "until it is deleted, or the workspace is erased", Where: privacy.ControlDB, Processor: "the providers that the workspace chose", Promises: []string{"COL-8", "SEC-4"},
+		Retention: "until the workspace is erased; a deleted one 30 days", MaxAge: privacy.Fixed(deletedFor), Where: privacy.ControlDB, Processor: "the providers that the workspace chose", Promises: []string{"COL-8", "SEC-4"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical, Note: "which channel"},
 			{Name: "workspace_id", Category: privacy.Technical, Note: "of which workspace"},
@@ -39,9 +40,10 @@ func (m *Module) channelsCollection() privacy.Collection {
 			{Name: "not_before", Category: privacy.Technical, Note: "until when the provider wants to be left alone"},
 			{Name: "created_at", Category: privacy.Technical, Note: "when it was made"},
 			{Name: "updated_at", Category: privacy.Technical, Note: "when it was changed last"},
+			{Name: "deleted_at", Category: privacy.Technical, Note: "when it was deleted"},
 		},
-		Export: privacy.EachAs(m.list, func(c Channel) any { return exportChannel(c) }),
-	}
+		Export: privacy.EachAs(m.all, func(c Channel) any { return exportChannel(c) }),
+	})
 }
 
 func (m *Module) addressesCollection() privacy.Collection {

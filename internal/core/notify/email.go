@@ -279,7 +279,7 @@ func (m *Module) asked(ctx context.Context, token string) (p pending, err error)
 	var sealed []byte
 	var at, confirmed int64
 	err = m.db.QueryRow(ctx, `SELECT a.id, a.workspace_id, c.id, c.name, w.name, a.sealed, a.asked_at, a.confirmed_at FROM notify_addresses a
-		JOIN notify_channels c ON c.id = a.channel_id AND c.workspace_id = a.workspace_id JOIN workspaces w ON w.id = a.workspace_id WHERE a.token_hash = $1`, hashToken(token)).
+		JOIN notify_channels c ON c.id = a.channel_id AND c.workspace_id = a.workspace_id AND c.deleted_at = 0 JOIN workspaces w ON w.id = a.workspace_id WHERE a.token_hash = $1`, hashToken(token)).
 		Scan(&p.id, &p.ws, &p.channel, &p.Channel, &p.Space, &sealed, &at, &confirmed)
 	if errors.Is(err, db.ErrNoRows) {
 		return p, errDeadLink()

@@ -121,7 +121,7 @@ func TestNobodyIsFlooded(t *testing.T) {
 		b.Post(base, "kind", "email", "name", fmt.Sprint("Mail ", i), "addresses", "victim@example.net")
 		list, _ := w.Channels(t.Context(), w.ws)
 		b.Post(base + "/" + string(list[0].ID) + "/ask")
-		b.Post(base + "/" + string(list[0].ID) + "/delete").To(base + "?done=deleted")
+		b.Post(base + "/" + string(list[0].ID) + "/delete").To(base + "?deleted=" + string(list[0].ID))
 	}
 	if subjects, _, _ := w.inbox(t, "victim@example.net"); len(subjects) != maxAsked {
 		t.Errorf("%d mails", len(subjects))

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kept-dev/kept/internal/core/workspace"
 	"github.com/kept-dev/kept/internal/kernel"
@@ -68,8 +69,31 @@ func TestFormsAndLimits(t *testing.T) {
 	if c.set["url"] != "https://hooks.slack.com/services/T0/B0/abcdefgh" || c.Name != "Two" || c.Resolved {
 		t.Errorf("%+v", c)
 	}
-	b.Post(path + "/delete").To(base + "?done=deleted")
+	gone := base + "?deleted=" + string(list[0].ID)
+	b.Post(path + "/delete").To(gone)
 	b.Get(path).Is(404)
+	b.Post(path + "/test").Is(404)
+	b.Get(gone).Is(200, "Two is deleted", "Undo", "Bring back")
+	b.Post(base, "kind", "slack", "name", "two", "url", "https://hooks.slack.com/services/T0/B0/abcdefgh")
+	b.Post(path+"/restore").Is(409, "Another channel is called Two now")
+	other, _ := w.Channels(t.Context(), w.ws)
+	b.Post(base + "/" + string(other[0].ID) + "/delete").To(base + "?deleted=" + string(other[0].ID))
+	b.Post(path + "/restore").To(base + "?done=restored")
+	if back := must(w.Channel(t.Context(), w.ws, c.ID))(t); back.Name != "Two" || back.set["url"] != c.set["url"] {
+		t.Errorf("brought back as %+v", back)
+	}
+	b.Get(path).Is(200, "Two")
+	b.Post(path + "/delete")
+	channels := w.channelsCollection()
+	for _, x := range []struct {
+		at   time.Time
+		gone int64
+	}{{w.Clock.Now().Add(-time.Minute), 0}, {w.Clock.Now().Add(time.Minute), 2}} {
+		if n, err := channels.Sweep(t.Context(), "", x.at); err != nil || n != x.gone {
+			t.Errorf("swept %d deleted channels, %v, want %d", n, err, x.gone)
+		}
+	}
+	b.Post(path + "/restore").Is(404)
 	for i := range maxChannels {
 		w.make(t, "slack", map[string]string{"url": "https://hooks.slack.com/services/T0/B0/abcdefgh"})
 		exec := fmt.Sprint("c", i)

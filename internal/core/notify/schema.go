@@ -91,5 +91,8 @@ CREATE TABLE notify_attempts (
 ) END_TABLE;
 CREATE INDEX notify_attempts_at ON notify_attempts (at);
 CREATE INDEX notify_attempts_workspace ON notify_attempts (workspace_id);
+`}, {Name: "deleted channels can be brought back", SQL: `
+ALTER TABLE notify_channels ADD COLUMN deleted_at INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX notify_channels_deleted ON notify_channels (deleted_at);
 `}}
 }

@@ -53,6 +53,7 @@ func (m *Module) Routes() []httpx.Route {
 		careful(audited("channel.rotate_secret", manage("POST", one+"/secret", m.rotateSecret))),
 		manage("GET", one+"/delete", m.deletePage),
 		audited("channel.delete", manage("POST", one+"/delete", m.delete)),
+		audited("channel.restore", manage("POST", one+"/restore", m.restore)),
 		audited("channel.subscribe", see("POST", one+"/browsers", m.subscribe)),
 		audited("channel.unsubscribe", see("POST", one+"/browsers/end", m.unsubscribe)),
 		audited("channel.unsubscribe", see("POST", one+"/browsers/{browser}/remove", m.removeBrowser)),
@@ -137,12 +138,12 @@ func (m *Module) manages(r *http.Request) bool {
 
 // done are the messages after a form was handled.
 var done = map[string]ui.Toast{
-	"saved":   {Tone: ui.ToneGood, Text: "The channel is saved."},
-	"on":      {Tone: ui.ToneGood, Text: "The channel is on."},
-	"off":     {Tone: ui.ToneGood, Text: "The channel is off. Nothing is sent over it."},
-	"deleted": {Tone: ui.ToneGood, Text: "The channel is deleted."},
-	"asked":   {Tone: ui.ToneGood, Text: "The links are on their way. An address that was asked three times today is left alone."},
-	"removed": {Tone: ui.ToneGood, Text: "The browser gets no notifications any more."},
+	"saved":    {Tone: ui.ToneGood, Text: "The channel is saved."},
+	"on":       {Tone: ui.ToneGood, Text: "The channel is on."},
+	"off":      {Tone: ui.ToneGood, Text: "The channel is off. Nothing is sent over it."},
+	"restored": {Tone: ui.ToneGood, Text: "The channel is back."},
+	"asked":    {Tone: ui.ToneGood, Text: "The links are on their way. An address that was asked three times today is left alone."},
+	"removed":  {Tone: ui.ToneGood, Text: "The browser gets no notifications any more."},
 }
 
 func toasts(r *http.Request) []ui.Toast {

@@ -13,7 +13,10 @@ import (
 
 type channelsView struct {
 	Rows    []channelRow
+	Deleted []channelRow
 	Kinds   []kindCard // what one may set up; empty for who may not
+	Undo    string     // where the channel that was just deleted can be brought back
+	Name    string     // of that channel
 	Empty   bool
 	Log     string
 	Manages bool
@@ -49,6 +52,16 @@ func (m *Module) channelsPage(w http.ResponseWriter, r *http.Request) error {
 	v := channelsView{Empty: len(list) == 0, Log: deliveriesHref(ws), Manages: m.manages(r)}
 	for _, c := range append(list, owners) {
 		v.Rows = append(v.Rows, rowOf(c, last))
+	}
+	deleted, err := m.deleted(r.Context(), ws)
+	if err != nil {
+		return err
+	}
+	for _, c := range deleted {
+		v.Deleted = append(v.Deleted, rowOf(c, nil))
+		if string(c.ID) == r.URL.Query().Get("deleted") && v.Manages {
+			v.Undo, v.Name = c.href()+"/restore", c.Name
+		}
 	}
 	if v.Manages {
 		for _, k := range kinds() {
@@ -382,7 +395,7 @@ func (m *Module) deletePage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return m.question(w, r, http.StatusOK, c, "Delete "+c.Name+"?", "Alerts that go to this channel only will reach nobody. Its settings and its deliveries go with it; this cannot be undone. To pause it, turn it off instead.",
+	return m.question(w, r, http.StatusOK, c, "Delete "+c.Name+"?", "Alerts that go to this channel only will reach nobody. It can be brought back for 30 days, with its settings and its deliveries; then it is gone. To pause it, turn it off instead.",
 		ui.Form{Action: c.href() + "/delete", Submit: "Delete the channel", Danger: true, Cancel: c.href()})
 }
 
@@ -400,7 +413,25 @@ func (m *Module) delete(w http.ResponseWriter, r *http.Request) error {
 	if err := m.audit(r, "channel.delete", c.target(), c.Name); err != nil {
 		return err
 	}
-	return respond.SeeOther(w, r, channelsHref(c.ws)+"?done=deleted")
+	return respond.SeeOther(w, r, channelsHref(c.ws)+"?deleted="+string(c.ID))
+}
+
+func (m *Module) restore(w http.ResponseWriter, r *http.Request) error {
+	id, ws := r.PathValue("id"), httpx.ActorOf(r.Context()).WorkspaceID
+	if !kernel.ValidID(id) {
+		return errNoChannel()
+	}
+	if err := m.Restore(r.Context(), ws, kernel.ID(id)); err != nil {
+		return err
+	}
+	c, err := m.Channel(r.Context(), ws, kernel.ID(id))
+	if err != nil {
+		return err
+	}
+	if err := m.audit(r, "channel.restore", c.target(), c.Name); err != nil {
+		return err
+	}
+	return respond.SeeOther(w, r, channelsHref(ws)+"?done=restored")
 }
 
 type secretView struct {
