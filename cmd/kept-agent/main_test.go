@@ -256,3 +256,21 @@ func TestDocumentedSettings(t *testing.T) {
 		}
 	}
 }
+
+// TestProbeInterval: probes are tried as often as the file says, by default once a minute.
+func TestProbeInterval(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{"probe = shop=http://x.example\n": time.Minute, "probe-every = 5s\nprobe = shop=http://x.example\n": 5 * time.Second} {
+		path := filepath.Join(t.TempDir(), "config")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l, err := readLine([]string{"--config", path}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, err := l.agentConfig(nil); err != nil || len(c.Probes) != 1 || c.Probes[0].Every != want {
+			t.Errorf("%q: %+v, %v", text, c.Probes, err)
+		}
+	}
+}

@@ -30,6 +30,7 @@ type settings struct {
 	IgnoreDevices, Textfile               string
 	Top, MaxSeries                        int64
 	Scrape, Probe                         []string
+	ProbeEvery                            time.Duration
 	Log                                   slog.Level
 }
 
@@ -68,14 +69,15 @@ func (s *settings) table() []setting {
 		{name: "top", placeholder: "N", value: &s.Top, help: "How many names of processes to tell of, by processor and by memory each."},
 		{name: "max-series", placeholder: "N", value: &s.MaxSeries, help: "How many series the host, and each target, may have."},
 		{name: "scrape", placeholder: "JOB=URL", value: &s.Scrape, help: "Program that exposes measurements over HTTP. May be given several times."},
-		{name: "probe", placeholder: "NAME=URL", value: &s.Probe, help: "Service to ask once a minute: http://…, https://…, tcp://host:port or tls://host:port. May be given several times."},
+		{name: "probe", placeholder: "NAME=URL", value: &s.Probe, help: "Service to ask now and then: http://…, https://…, tcp://host:port or tls://host:port. May be given several times."},
+		{name: "probe-every", placeholder: "TIME", value: &s.ProbeEvery, help: "Time between two tries of each probe."},
 		{name: "log", placeholder: "LEVEL", value: &s.Log, help: "Least important messages to log: DEBUG, INFO, WARN or ERROR."},
 	}
 }
 
 // defaults are the values of what nobody set.
 func defaults() settings {
-	return settings{Interval: 15 * time.Second, BufferMB: 256, BufferAge: 48 * time.Hour, Top: 10, MaxSeries: 20_000}
+	return settings{Interval: 15 * time.Second, BufferMB: 256, BufferAge: 48 * time.Hour, Top: 10, MaxSeries: 20_000, ProbeEvery: time.Minute}
 }
 
 // set reads a value. Lists get longer.
@@ -149,7 +151,7 @@ func (s *settings) agentConfig(log *slog.Logger) (agent.Config, error) {
 	}
 	for _, text := range s.Probe {
 		name, address := named(text)
-		c.Probes = append(c.Probes, probe.Probe{Name: name, URL: address})
+		c.Probes = append(c.Probes, probe.Probe{Name: name, URL: address, Every: s.ProbeEvery})
 	}
 	return c, nil
 }
