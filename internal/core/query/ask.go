@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
@@ -80,16 +81,48 @@ func (q Question) checkSpan() error {
 // answer evaluates, from the cache as far as that has it.
 func (m *Module) answer(ctx context.Context, ws kernel.WorkspaceID, q Question, expr parser.Expr, limits Limits) (Answer, error) {
 	eval := func(s Span) (Answer, error) { return m.evaluate(ctx, ws, q, s, limits.MaxSamples) }
-	if q.Span == (Span{}) || q.Stats || q.Fresh || !divisible(expr) {
+	if q.Span == (Span{}) || q.Stats || q.Fresh {
+		return eval(q.Span)
+	}
+	if t := topOf(expr); t != nil && divisible(t.of) && m.cacheable(t.of) && q.Span.Step%time.Millisecond == 0 {
+		if a, ok := m.answerTop(ctx, ws, q, t, limits); ok {
+			return a, nil
+		}
+		return eval(q.Span)
+	}
+	if !divisible(expr) {
 		return eval(q.Span)
 	}
 	inParts := func(s Span) (Answer, error) {
-		return evaluateInParts(s, m.parts, eval, func(s Span) (Answer, error) { return m.evaluate(ctx, ws, q, s, limits.MaxSamples/m.parts) })
+		return m.evaluateInParts(s, eval, func(s Span, parts int) (Answer, error) {
+			return m.evaluate(ctx, ws, q, s, limits.MaxSamples/parts)
+		})
 	}
-	if !m.cache.on() || len(m.sources) > 0 && !storeAlone(expr) {
+	if !m.cacheable(expr) {
 		return inParts(q.Span)
 	}
 	return m.cache.answer(ws, expr, q, inParts)
+}
+
+// cacheable tells whether what an expression finds changes only with what is written to the store, which the cache sees.
+func (m *Module) cacheable(expr parser.Expr) bool {
+	return m.cache.on() && (len(m.sources) == 0 || storeAlone(expr))
+}
+
+// answerTop answers with the first of what another expression finds. It is false where the engine has to say which those
+// are, or what is wrong.
+func (m *Module) answerTop(ctx context.Context, ws kernel.WorkspaceID, q Question, t *top, limits Limits) (Answer, bool) {
+	q.Expr = t.of.String()
+	a, ok, _ := silent(m.answer(ctx, ws, q, t.of, limits))
+	if !ok {
+		return a, false
+	}
+	all := a.Value.(promql.Matrix)
+	if slices.ContainsFunc(all, func(s promql.Series) bool { return len(s.Histograms) > 0 }) {
+		return a, false
+	}
+	picked, ok := t.pick(all, q.Span)
+	return Answer{Result: Result{Value: picked}}, ok
 }
 
 // evaluate asks the engine. What it finds is not given back to the engine's pools, because it may be kept.

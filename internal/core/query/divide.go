@@ -82,13 +82,20 @@ func storeAlone(expr parser.Expr) bool {
 const (
 	longSpan     = 12 * time.Hour
 	stepsOfAPart = 8
+	maxParts     = 8
 )
 
-// evaluateInParts evaluates the parts of a long span side by side, which one evaluation does not. Each may use its part of
-// the samples; when that is too little, or something else goes wrong, the whole is evaluated as one and says so itself.
-func evaluateInParts(s Span, parts int, whole, part func(Span) (Answer, error)) (Answer, error) {
+// evaluateInParts evaluates the parts of a long span side by side, which one evaluation does not, on as many processors as
+// no other query has taken for that. Each may use its part of the samples; when that is too little, or something else goes
+// wrong, the whole is evaluated as one and says so itself.
+func (m *Module) evaluateInParts(s Span, whole func(Span) (Answer, error), part func(s Span, parts int) (Answer, error)) (Answer, error) {
 	steps := int(s.To.Sub(s.From)/s.Step) + 1
-	if parts < 2 || s.To.Sub(s.From) < longSpan || steps < parts*stepsOfAPart {
+	if s.To.Sub(s.From) < longSpan || steps < 2*stepsOfAPart {
+		return whole(s)
+	}
+	parts := 1 + m.takeSpare(min(maxParts, steps/stepsOfAPart)-1)
+	defer m.giveSpare(parts - 1)
+	if parts == 1 {
 		return whole(s)
 	}
 	answers, good := make([]promql.Matrix, parts), make([]bool, parts)
@@ -98,7 +105,7 @@ func evaluateInParts(s Span, parts int, whole, part func(Span) (Answer, error)) 
 		piece := Span{s.From.Add(time.Duration(first) * s.Step), s.From.Add(time.Duration(end-1) * s.Step), s.Step}
 		all.Go(func() {
 			defer func() { _ = recover() }() // the whole will say the same where it can be answered
-			a, ok, _ := silent(part(piece))
+			a, ok, _ := silent(part(piece, parts))
 			if good[i] = ok; ok {
 				answers[i] = a.Value.(promql.Matrix)
 			}
@@ -109,6 +116,24 @@ func evaluateInParts(s Span, parts int, whole, part func(Span) (Answer, error)) 
 		return whole(s)
 	}
 	return Answer{Result: Result{Value: joined(answers)}}, nil
+}
+
+// takeSpare takes up to so many processors, as far as they are there, and tells how many.
+func (m *Module) takeSpare(most int) (n int) {
+	for ; n < most; n++ {
+		select {
+		case m.spare <- struct{}{}:
+		default:
+			return n
+		}
+	}
+	return n
+}
+
+func (m *Module) giveSpare(n int) {
+	for range n {
+		<-m.spare
+	}
 }
 
 // silent tells whether a result is a matrix that comes without warnings. Those belong to a span as a whole and are not

@@ -11,8 +11,11 @@ func (m *Module) Cached() (cached, evaluated int64) {
 	return m.cache.cached.Load(), m.cache.evaluated.Load()
 }
 
-// SetParts says into how many parts long spans are divided.
-func (m *Module) SetParts(n int) { m.parts = n }
+// SetParts says into how many parts a long span is divided while nobody else asks.
+func (m *Module) SetParts(n int) { m.spare = make(chan struct{}, n-1) }
+
+// ForgetAnswers empties the cache.
+func (m *Module) ForgetAnswers() { m.cache.entries.DeleteFunc(func(cacheKey) bool { return true }) }
 
 // Flush writes which metrics were asked for.
 func (m *Module) Flush(ctx context.Context) error { return m.asked.flush(ctx) }

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/storage"
 
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/series"
@@ -125,7 +126,11 @@ func fixture() []fixtureSeries {
 // load writes samples from some until before another into a workspace, in the order of time as an agent would.
 func load(t testing.TB, store series.Store, ws kernel.WorkspaceID, all []fixtureSeries, from, until int64) {
 	t.Helper()
-	app := store.For(ws).Appender(t.Context())
+	appendAll(t, store.For(ws).Appender(t.Context()), all, from, until)
+}
+
+func appendAll(t testing.TB, app storage.Appender, all []fixtureSeries, from, until int64) {
+	t.Helper()
 	for _, s := range all {
 		for _, p := range s.samples {
 			if p.t < from || p.t >= until {

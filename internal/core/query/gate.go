@@ -48,7 +48,7 @@ func (g *gate) enter(ctx context.Context, ws kernel.WorkspaceID, most int) (leav
 			Safe: "Too many queries of this workspace wait already. Try again in a moment."}
 	}
 	leave = sync.OnceFunc(func() { g.leave(ws) })
-	if g.running < g.most && q.running < q.most && len(q.waiting) == 0 {
+	if g.running < g.most && g.mayRun(q) && len(q.waiting) == 0 {
 		g.running, q.running = g.running+1, q.running+1
 		g.mu.Unlock()
 		return leave, nil
@@ -68,6 +68,10 @@ func (g *gate) enter(ctx context.Context, ws kernel.WorkspaceID, most int) (leav
 		return nil, ctx.Err()
 	}
 }
+
+// mayRun tells whether a workspace has not as many queries running as it may. It never has all places, so that who comes
+// with a short one need not wait until a long one ends.
+func (g *gate) mayRun(q *wsQueue) bool { return q.running < min(q.most, max(1, g.most-1)) }
 
 // giveUp takes a waiter out and tells whether it still waited.
 func (g *gate) giveUp(ws kernel.WorkspaceID, place chan struct{}) bool {
@@ -101,7 +105,7 @@ func (g *gate) admit() {
 		ws := g.turn[0]
 		g.turn = g.turn[1:]
 		q := g.queues[ws]
-		if q.running >= q.most {
+		if !g.mayRun(q) {
 			g.turn = append(g.turn, ws)
 			looked++
 			continue

@@ -94,3 +94,38 @@ func TestGateKeepsToALimit(t *testing.T) {
 		}
 	})
 }
+
+// TestGateKeepsAPlaceFree lets a workspace that may run many queries have all places but one.
+func TestGateKeepsAPlaceFree(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := query.NewGate(4)
+		end := make(chan struct{})
+		for range 10 {
+			go func() {
+				if leave, err := g.Enter(t.Context(), "busy", 8); err == nil {
+					<-end
+					leave()
+				}
+			}()
+		}
+		synctest.Wait()
+		if running, waiting := g.Load(); running != 3 || waiting != 7 {
+			t.Errorf("%d run, %d wait", running, waiting)
+		}
+		leave, err := g.Enter(t.Context(), "calm", 8) // would wait for ever
+		if err != nil {
+			t.Fatal(err)
+		}
+		leave()
+		synctest.Wait()
+		if running, waiting := g.Load(); running != 3 || waiting != 7 {
+			t.Errorf("then %d run, %d wait", running, waiting)
+		}
+		close(end)
+		synctest.Wait()
+		if running, waiting := g.Load(); running+waiting+g.Known() != 0 {
+			t.Errorf("at last %d run, %d wait, %d known", running, waiting, g.Known())
+		}
+	})
+}

@@ -64,7 +64,7 @@ type Module struct {
 	gate       *gate
 	cache      *resultCache
 	asked      *askedNames
-	parts      int // into how many the span of a long query is divided
+	spare      chan struct{} // has an element for each processor that helps with a part of a long query
 
 	mu      sync.Mutex
 	engines map[int]*promql.Engine // by how many samples a query may hold
@@ -82,7 +82,7 @@ func New(d Deps) (*Module, error) {
 		d.Logger = slog.New(slog.DiscardHandler)
 	}
 	m := &Module{d: d, parser: parser.NewParser(parser.Options{}), gate: newGate(), engines: map[int]*promql.Engine{}}
-	m.parts = min(4, runtime.GOMAXPROCS(0))
+	m.spare = make(chan struct{}, runtime.GOMAXPROCS(0)-1)
 	m.asked = newAskedNames(d.DB, d.Clock)
 	m.cache = newResultCache(d.Store, d.Clock)
 	return m, nil

@@ -34,9 +34,15 @@ type world struct {
 
 func newWorld(t testing.TB, change ...func(*query.Deps)) *world {
 	t.Helper()
+	return newWorldIn(t, t.TempDir(), change...)
+}
+
+// newWorldIn makes a world of what is in a folder.
+func newWorldIn(t testing.TB, dir string, change ...func(*query.Deps)) *world {
+	t.Helper()
 	w := &world{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return w.now }
-	store, err := series.OpenTSDB(series.Config{Dir: t.TempDir(), Clock: clock, OutOfOrder: 25 * time.Hour})
+	store, err := series.OpenTSDB(series.Config{Dir: dir, Clock: clock, OutOfOrder: 25 * time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
