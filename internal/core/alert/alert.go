@@ -83,6 +83,8 @@ type Module struct {
 	slots    chan struct{} // how many groups are evaluated at once
 	holder   string        // names this process in leases
 
+	lookEvery, leaseFor time.Duration // other than the constants in tests only
+
 	mu      sync.Mutex
 	engines map[kernel.WorkspaceID]*engine
 	nudged  chan struct{}
@@ -109,7 +111,7 @@ func New(d Deps) (*Module, error) {
 	}
 	m := &Module{
 		d: d, parser: parser.NewParser(parser.Options{}), metrics: rules.NewGroupMetrics(nil), outcomes: newOutcomes(),
-		slots: make(chan struct{}, max(2, 2*runtime.GOMAXPROCS(0))), holder: string(kernel.NewID(time.Now())),
+		slots: make(chan struct{}, max(2, 2*runtime.GOMAXPROCS(0))), holder: string(kernel.NewID(time.Now())), lookEvery: lookEvery, leaseFor: leaseFor,
 		engines: map[kernel.WorkspaceID]*engine{}, nudged: make(chan struct{}, 1),
 	}
 	return m, m.buildPages()

@@ -198,7 +198,7 @@ func TestTwoServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	lease.ws = ws
-	if held, err := two.lease(t.Context(), lease); held || err != nil {
+	if held, err := two.lease(t.Context(), lease); held != 0 || err != nil {
 		t.Fatalf("the second has the lease of the first: %v", err)
 	}
 	if err := one.Stop(t.Context()); err != nil {

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/url"
 	"sync"
@@ -41,6 +42,7 @@ type engine struct {
 	mu  sync.Mutex
 	ids map[rules.Rule]kernel.ID
 
+	until  atomic.Int64 // until when the lease is held, microseconds
 	toldAt atomic.Int64 // when the status was last stored for other instances
 }
 
@@ -59,13 +61,20 @@ func (s *source) Load(string, bool, model.ValidationScheme) (*rulefmt.RuleGroups
 // Parse implements rules.GroupLoader.
 func (s *source) Parse(query string) (parser.Expr, error) { return s.parser.ParseExpr(query) }
 
-func (m *Module) startEngine(ctx context.Context, ws kernel.WorkspaceID, rev int64) (*engine, error) {
+// held tells whether the lease is still ours. A process that stood still for longer than that (a machine that slept, a
+// debugger) finds here that another one evaluates, before it does or tells anything.
+func (e *engine) held() bool { return kernel.Micros(e.m.d.Clock()) < e.until.Load() }
+
+var errNotHeld = errors.New("alert: another server evaluates this workspace")
+
+func (m *Module) startEngine(ctx context.Context, ws kernel.WorkspaceID, rev, until int64) (*engine, error) {
 	e := &engine{m: m, ws: ws, source: &source{parser: m.parser}, ids: map[rules.Rule]kernel.ID{}}
+	e.until.Store(until)
 	var err error
 	if e.book, err = m.openBook(ctx, ws); err != nil {
 		return nil, err
 	}
-	if e.pipe, err = m.openPipeline(ctx, ws, e.book.firing()); err != nil {
+	if e.pipe, err = m.openPipeline(ctx, ws, e.held, e.book.firing()); err != nil {
 		return nil, err
 	}
 	external, err := url.Parse(m.d.BaseURL())
@@ -172,6 +181,9 @@ func (e *engine) evaluate(ctx context.Context, g *rules.Group, at time.Time) {
 	case e.m.slots <- struct{}{}:
 		defer func() { <-e.m.slots }()
 	case <-ctx.Done():
+		return
+	}
+	if !e.held() {
 		return
 	}
 	sent := &collected{}

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -77,7 +78,10 @@ func (h hook) Notify(ctx context.Context, alerts ...*amalert.Alert) (bool, error
 	return false, nil
 }
 
-const childEnv = "KEPT_ALERT_CHILD"
+const (
+	childEnv  = "KEPT_ALERT_CHILD" // the folder that the child works in
+	childName = "KEPT_ALERT_NAME"  // tells several children in one folder apart
+)
 
 // childInterval is how often the child evaluates.
 const childInterval = time.Second
@@ -97,7 +101,11 @@ func TestMain(m *testing.M) {
 // child is a server that watches one value: 9 while there is no file "low", else 1. It lives until it is killed.
 func child(dir string) error {
 	ctx := context.Background()
-	d, err := db.Open(ctx, db.Config{Path: filepath.Join(dir, "control.db")})
+	cfg := db.Config{Path: filepath.Join(dir, "control.db")}
+	if url, err := os.ReadFile(filepath.Join(dir, "url")); err == nil {
+		cfg = db.Config{URL: string(url)}
+	}
+	d, err := db.Open(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -105,7 +113,7 @@ func child(dir string) error {
 	if err != nil {
 		return err
 	}
-	store, err := series.OpenTSDB(series.Config{Dir: filepath.Join(dir, "series")})
+	store, err := series.OpenTSDB(series.Config{Dir: filepath.Join(dir, "series"+os.Getenv(childName))})
 	if err != nil {
 		return err
 	}
@@ -125,6 +133,7 @@ func child(dir string) error {
 	if err != nil {
 		return err
 	}
+	m.lookEvery, m.leaseFor = childInterval/4, 4*childInterval
 	w := &world{ws: kernel.WorkspaceID(ws), store: store}
 	put := func() error {
 		value := 9.0
@@ -140,7 +149,9 @@ func child(dir string) error {
 		if err := put(); err != nil {
 			return err
 		}
-		if e := m.engineOf(w.ws); e != nil {
+		if e := m.engineOf(w.ws); e == nil {
+			fmt.Println("idle", time.Now().UnixNano())
+		} else {
 			for _, g := range e.mgr.RuleGroups() {
 				if r := g.AlertingRules(); len(r) > 0 && r[0].Restored() {
 					fmt.Println("evaluated", g.GetLastEvalTimestamp().UnixNano())
@@ -206,6 +217,14 @@ func (r *receiver) wait(t *testing.T) {
 	}
 }
 
+// until waits until so many messages were taken.
+func (r *receiver) until(t *testing.T, n int) {
+	t.Helper()
+	for len(r.all()) < n {
+		r.wait(t)
+	}
+}
+
 func (r *receiver) all() []posted {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -219,10 +238,12 @@ type killable struct {
 	lines chan string
 }
 
-func startChild(t *testing.T, dir string) *killable {
+func startChild(t *testing.T, dir string) *killable { return startNamed(t, dir, "") }
+
+func startNamed(t *testing.T, dir, name string) *killable {
 	t.Helper()
 	k := &killable{t: t, cmd: exec.Command(os.Args[0]), lines: make(chan string, 10000)}
-	k.cmd.Env = append(os.Environ(), childEnv+"="+dir)
+	k.cmd.Env = append(os.Environ(), childEnv+"="+dir, childName+"="+name)
 	k.cmd.Stderr = t.Output()
 	out, err := k.cmd.StdoutPipe()
 	if err != nil {
@@ -264,6 +285,24 @@ func (k *killable) kill() {
 	}
 }
 
+func (k *killable) signal(s syscall.Signal) {
+	k.t.Helper()
+	if err := k.cmd.Process.Signal(s); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// forget drops the lines that came until now.
+func (k *killable) forget() {
+	for {
+		select {
+		case <-k.lines:
+		default:
+			return
+		}
+	}
+}
+
 // next waits for a line that begins with a word and gives the time on it.
 func (k *killable) next(word string) time.Time {
 	k.t.Helper()
@@ -293,13 +332,10 @@ func (k *killable) evaluations(n int) {
 	}
 }
 
-// TestKill kills a server while an alert fires, with kill -9, before and after its message was delivered to a real HTTP
-// receiver. Nothing is lost, and nothing is told twice.
-func TestKill(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	r := newReceiver(t)
-	d, err := db.Open(t.Context(), db.Config{Path: filepath.Join(dir, "control.db")})
+// prepare makes a database with one rule for children to watch, and tells them where to post.
+func prepare(t *testing.T, dir string, cfg db.Config, hookURL string) {
+	t.Helper()
+	d, err := db.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +367,10 @@ func TestKill(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"workspace": string(ws), "hook": r.URL} {
+	for name, text := range map[string]string{"workspace": string(ws), "hook": hookURL, "url": cfg.URL} {
+		if text == "" {
+			continue
+		}
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -339,6 +378,15 @@ func TestKill(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestKill kills a server while an alert fires, with kill -9, before and after its message was delivered to a real HTTP
+// receiver. Nothing is lost, and nothing is told twice.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	r := newReceiver(t)
+	prepare(t, dir, db.Config{Path: filepath.Join(dir, "control.db")}, r.URL)
 
 	// Killed before anybody took the message: it comes after the restart.
 	r.setFail(true)
@@ -372,6 +420,48 @@ func TestKill(t *testing.T) {
 	k.evaluations(3)
 	if got = r.all(); len(got) != 2 || len(got[1].Resolved) != 1 || len(got[1].Firing) != 0 {
 		t.Fatalf("after the third kill: %+v", got)
+	}
+}
+
+// TestTakeOver runs two servers on one PostgreSQL. When the one that evaluates is killed, or stands still for longer than its
+// lease, the other one takes over: what was not told yet is told, once, and what was told is not told again. The one that
+// stood still finds out before it says anything.
+func TestTakeOver(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	r := newReceiver(t)
+	prepare(t, dir, dbtest.Postgres(t), r.URL)
+
+	r.setFail(true)
+	a := startNamed(t, dir, "a")
+	r.wait(t) // it tried, and nobody took the message
+	b := startNamed(t, dir, "b")
+	b.next("idle") // the lease is the other's
+	a.kill()
+	r.setFail(false)
+	r.until(t, 1)
+	b.evaluations(2)
+	if got := r.all(); len(got) != 1 || len(got[0].Firing) != 1 {
+		t.Fatalf("after the first one was killed: %+v", got)
+	}
+
+	c := startNamed(t, dir, "c")
+	c.next("idle")
+	b.signal(syscall.SIGSTOP)
+	c.evaluations(3)
+	if got := r.all(); len(got) != 1 {
+		t.Fatalf("told again by the one that took over: %+v", got)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "low"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.forget()
+	b.signal(syscall.SIGCONT)
+	b.next("idle")
+	r.until(t, 2)
+	c.evaluations(4)
+	if got := r.all(); len(got) != 2 || len(got[1].Resolved) != 1 || len(got[1].Firing) != 0 {
+		t.Fatalf("after the second one stood still: %+v", got)
 	}
 }
 

@@ -64,6 +64,7 @@ type pipeline struct {
 	logger  *slog.Logger
 	alerts  *mem.Alerts
 	notices *notices
+	held    func() bool // whether it is still ours to tell
 	marker  marker.GroupMarker
 	cancel  context.CancelFunc
 
@@ -74,8 +75,8 @@ type pipeline struct {
 }
 
 // openPipeline makes the pipeline, with what fired before a restart in it: if it is over by now, its message still leaves.
-func (m *Module) openPipeline(ctx context.Context, ws kernel.WorkspaceID, firing []Alert) (*pipeline, error) {
-	p := &pipeline{m: m, ws: ws, logger: slog.New(&quiet{m.d.Logger.Handler()}).With("workspace", string(ws)), marker: marker.NewGroupMarker()}
+func (m *Module) openPipeline(ctx context.Context, ws kernel.WorkspaceID, held func() bool, firing []Alert) (*pipeline, error) {
+	p := &pipeline{m: m, ws: ws, held: held, logger: slog.New(&quiet{m.d.Logger.Handler()}).With("workspace", string(ws)), marker: marker.NewGroupMarker()}
 	var err error
 	if p.notices, err = m.openNotices(ctx, ws); err != nil {
 		return nil, err
@@ -319,6 +320,9 @@ const chosenKey = "channel"
 func (c *chain) Notify(ctx context.Context, alerts ...*amalert.Alert) (retry bool, err error) {
 	if len(c.channels) == 0 {
 		return false, nil
+	}
+	if !c.p.held() {
+		return false, errNotHeld
 	}
 	known, err := c.p.m.d.Channels.Channels(ctx, c.p.ws)
 	if err != nil {

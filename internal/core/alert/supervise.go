@@ -17,6 +17,9 @@ const (
 	leaseFor  = 20 * time.Second // from the last renewal
 )
 
+// endless is a lease that nobody else can take.
+const endless = int64(1) << 62
+
 // topicRules tells all instances that rules or routing of some workspace have changed.
 const topicRules = "alert.rules"
 
@@ -82,7 +85,7 @@ func (m *Module) tellInstances() {
 
 func (m *Module) supervise(ctx context.Context) {
 	defer close(m.done)
-	tick, hour := time.NewTicker(lookEvery), time.NewTicker(time.Hour)
+	tick, hour := time.NewTicker(m.lookEvery), time.NewTicker(time.Hour)
 	defer tick.Stop()
 	defer hour.Stop()
 	for {
@@ -196,52 +199,57 @@ func (m *Module) lookAt(ctx context.Context, d due) error {
 			return err
 		} // what fired under rules that are gone is resolved by an engine without rules
 	}
-	held, err := m.lease(ctx, d)
+	until, err := m.lease(ctx, d)
 	switch {
 	case err != nil:
 		return err
-	case !held && e != nil:
+	case until == 0 && e != nil:
 		m.end(d.ws, e)
 		return nil
-	case !held:
+	case until == 0:
 		return nil
 	case e == nil:
-		if e, err = m.startEngine(ctx, d.ws, d.rev); err != nil {
+		if e, err = m.startEngine(ctx, d.ws, d.rev, until); err != nil {
 			return err
 		}
 		m.mu.Lock()
 		m.engines[d.ws] = e
 		m.mu.Unlock()
 	case e.rev != d.rev:
+		e.until.Store(until)
 		if err := e.reload(ctx, d.rev); err != nil {
 			return err
 		}
 	}
+	e.until.Store(until)
 	if d.rules == 0 && e.quiet() {
 		m.end(d.ws, e)
 	}
 	return nil
 }
 
-// lease takes or renews the right to evaluate a workspace.
-func (m *Module) lease(ctx context.Context, d due) (held bool, err error) {
+// lease takes or renews the right to evaluate a workspace, and says until when it has it, microseconds; 0: another has it.
+func (m *Module) lease(ctx context.Context, d due) (until int64, err error) {
 	if m.d.DB.Dialect() == db.SQLite {
-		return true, nil
+		return endless, nil
 	}
 	now := m.d.Clock()
 	if d.holder != m.holder && d.until > kernel.Micros(now) {
-		return false, nil
+		return 0, nil
 	}
-	if d.holder == m.holder && kernel.FromMicros(d.until).Sub(now) > leaseFor-lookEvery/2 {
-		return true, nil // renewed a moment ago
+	if d.holder == m.holder && kernel.FromMicros(d.until).Sub(now) > m.leaseFor-m.lookEvery/2 {
+		return d.until, nil // renewed a moment ago
 	}
+	next := kernel.Micros(now.Add(m.leaseFor))
 	err = m.d.DB.Tx(ctx, func(tx *db.Tx) error {
 		n, err := tx.Exec(ctx, `UPDATE alert_workspaces SET holder = $2, lease_until = $3 WHERE workspace_id = $1 AND (holder = $2 OR lease_until <= $4)`,
-			string(d.ws), m.holder, kernel.Micros(now.Add(leaseFor)), kernel.Micros(now))
-		held = n > 0
+			string(d.ws), m.holder, next, kernel.Micros(now))
+		if n > 0 {
+			until = next
+		}
 		return err
 	})
-	return held, err
+	return until, err
 }
 
 // dropLeases lets others take over at once.
