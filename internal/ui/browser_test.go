@@ -107,5 +107,5 @@ func testGallery(t *testing.T, b *uitest.Browser, url string) {
 		})
 	}
 	page.Run(t, "document.activeElement.blur(); scrollTo(0, 0)")
-	page.Look(t, "gallery")
+	page.LookAll(t, "gallery")
 }

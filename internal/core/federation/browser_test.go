@@ -1,40 +1,12 @@
 package federation_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/kept-dev/kept/internal/platform/config"
 	"github.com/kept-dev/kept/internal/testkit"
 	"github.com/kept-dev/kept/internal/ui/uitest"
 )
-
-// shots is where pictures of the pages go; empty takes none.
-const shots = "KEPT_SHOTS"
-
-// look checks a page as it stands: axe in light and dark, at a desk and on a phone, and nothing that scrolls sideways.
-func look(t *testing.T, p *uitest.Page, name string) {
-	t.Helper()
-	for _, v := range []struct {
-		width  int64
-		dark   bool
-		suffix string
-	}{{1280, false, "wide"}, {390, true, "phone-dark"}} {
-		p.Size(t, v.width, 900)
-		p.Dark(t, v.dark)
-		p.Axe(t)
-		p.FitsWidth(t)
-		if dir := os.Getenv(shots); dir != "" {
-			p.Screenshot(t, filepath.Join(dir, name+"-"+v.suffix+".png"), v.width, v.dark)
-		}
-	}
-	p.Size(t, 1280, 900)
-	p.Dark(t, false)
-	if t.Failed() {
-		t.Fatalf("on page %s", name)
-	}
-}
 
 // atTheProvider signs in there and agrees.
 func atTheProvider(t *testing.T, p *uitest.Page, login string) {
@@ -59,29 +31,29 @@ func TestProviderInABrowser(t *testing.T) {
 		p.Wait(t, `document.querySelector("h1")?.textContent.includes(`+"`"+title+"`"+`) && document.readyState === "complete"`)
 	}
 	wait("Sign in")
-	look(t, p, "sign-in")
+	p.Look(t, "sign-in")
 	p.Click(t, "a[href^='/sign-in/with/work']")
 	atTheProvider(t, p, "ann@example.org")
 	wait("Open your account")
-	look(t, p, "finish")
+	p.Look(t, "finish")
 	if p.Has(t, "#f-born") {
 		p.Run(t, `document.querySelector("#f-born").value = "1990-01-02"`)
 	}
 	p.Click(t, "form[action='/sign-in/finish'] button")
 	wait("Sign-in providers")
-	look(t, p, "providers")
+	p.Look(t, "providers")
 
 	// The form that links is answered with a page that leads on by itself; the provider knows the person already.
 	p.Click(t, "form[action='/account/providers/work/link'] button")
 	p.Wait(t, `location.search === "?done=linked" && document.readyState === "complete"`)
 	p.Click(t, "a[href$='/unlink']")
 	wait("End the link with Work?")
-	look(t, p, "unlink")
+	p.Look(t, "unlink")
 	p.Click(t, "form[action$='/unlink'] button")
 	p.Wait(t, `document.querySelector(".form-error") !== null && document.readyState === "complete"`)
-	look(t, p, "unlink-refused")
+	p.Look(t, "unlink-refused")
 
 	p.Go(t, a.BaseURL()+"/sign-in/with/work/callback?code=x&state=y")
 	wait("That did not work")
-	look(t, p, "failed")
+	p.Look(t, "failed")
 }

@@ -4,8 +4,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/kept-dev/kept/internal/core/access/accesstest"
@@ -30,9 +28,9 @@ func TestPagesInABrowser(t *testing.T) {
 	token := newcomer(t, s, s.Browser(t, "192.0.2.1"))
 
 	p := uitest.Start(t).Open(t, base+"/sign-in/with-link")
-	look(t, p, "with-link")
+	p.Look(t, "with-link")
 	p.Go(t, base+"/sign-up/finish?token="+token)
-	look(t, p, "finish")
+	p.Look(t, "finish")
 	p.Go(t, base+"/sign-in")
 	p.Fill(t, "#f-email", known)
 	p.Fill(t, "#f-password", accesstest.Password)
@@ -46,7 +44,7 @@ func TestPagesInABrowser(t *testing.T) {
 			path += "/" + page
 		}
 		p.Go(t, base+path)
-		look(t, p, page)
+		p.Look(t, page)
 		p.FocusOrder(t, 60)
 		if left := p.Unreached(t); len(left) > 0 {
 			t.Errorf("%s: the keyboard does not reach %q", page, left)
@@ -56,25 +54,4 @@ func TestPagesInABrowser(t *testing.T) {
 	p.Go(t, base+"/account/logins")
 	p.Click(t, "form[action='/account/logins/end-all'] button")
 	p.Wait(t, `location.pathname === "/sign-in"`)
-}
-
-// look checks a page as it stands, at a desk and on a phone; KEPT_SHOTS names a folder for pictures.
-func look(t *testing.T, p *uitest.Page, name string) {
-	t.Helper()
-	for _, v := range []struct {
-		width  int64
-		dark   bool
-		suffix string
-	}{{1280, false, "wide"}, {390, true, "phone"}} {
-		p.Size(t, v.width, 900)
-		p.Dark(t, v.dark)
-		p.Axe(t)
-		p.FitsWidth(t)
-		if dir := os.Getenv("KEPT_SHOTS"); dir != "" {
-			p.Screenshot(t, filepath.Join(dir, name+"-"+v.suffix+".png"), v.width, v.dark)
-		}
-	}
-	if t.Failed() {
-		t.Fatalf("on page %s", name)
-	}
 }

@@ -3,8 +3,6 @@ package mail_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -152,7 +150,7 @@ func TestEveryMailPreviews(t *testing.T) {
 	t.Cleanup(srv.Close)
 	page := uitest.Start(t).Open(t, srv.URL+"/mail/types")
 	page.Axe(t)
-	shots(t, page, "types")
+	page.Shoot(t, "types")
 	if len(s.Mail.Types()) < 8 {
 		t.Errorf("only %d types: are those of all modules here?", len(s.Mail.Types()))
 	}
@@ -170,7 +168,7 @@ func TestEveryMailPreviews(t *testing.T) {
 		page.Wait(t, `document.querySelector("iframe") !== null`)
 		if i == 0 {
 			page.Axe(t)
-			shots(t, page, "type")
+			page.Shoot(t, "type")
 		}
 		res, err := http.Get(srv.URL + "/mail/types/" + mt.ID + "/html")
 		if err != nil {
@@ -185,18 +183,6 @@ func TestEveryMailPreviews(t *testing.T) {
 		if got := page.Text(t, "h1"); got != mt.Sample.Subject {
 			t.Errorf("%s: the HTML form begins with %q", mt.ID, got)
 		}
-	}
-}
-
-// shots takes pictures of a page where KEPT_SHOTS names a folder, to be looked at by people.
-func shots(t *testing.T, p *uitest.Page, name string) {
-	t.Helper()
-	dir := os.Getenv("KEPT_SHOTS")
-	if dir == "" {
-		return
-	}
-	for _, width := range []int64{1280, 390} {
-		p.Screenshot(t, filepath.Join(dir, name+map[int64]string{1280: "", 390: "-phone"}[width]+".png"), width, false)
 	}
 }
 
@@ -218,12 +204,7 @@ func TestMailPagesInABrowser(t *testing.T) {
 	page := uitest.Start(t).Open(t, srv.URL+"/account/mail")
 	for name, path := range map[string]string{"choices": "/account/mail", "unsubscribe": strings.TrimPrefix(got.Unsubscribe, accesstest.BaseURL)} {
 		page.Go(t, srv.URL+path)
-		for _, width := range []int64{1280, 390} {
-			page.Size(t, width, 900)
-			page.FitsWidth(t)
-			page.Axe(t)
-		}
-		shots(t, page, name)
+		page.Look(t, name)
 	}
 	page.Go(t, srv.URL+strings.TrimPrefix(got.Unsubscribe, accesstest.BaseURL))
 	page.Click(t, "main form button, form.form button")

@@ -49,12 +49,5 @@ func TestPageInABrowser(t *testing.T) {
 	if !uitest.Eval[bool](t, page, `document.querySelector("#SEC-6").getBoundingClientRect().top < innerHeight`) {
 		t.Error("the link to a promise does not lead to it")
 	}
-	for _, width := range []int64{1280, 390} {
-		for _, dark := range []bool{false, true} {
-			page.Size(t, width, 900)
-			page.Dark(t, dark)
-			page.FitsWidth(t)
-			page.Axe(t)
-		}
-	}
+	page.Look(t, "privacy")
 }

@@ -16,32 +16,6 @@ import (
 	"github.com/kept-dev/kept/internal/ui/uitest"
 )
 
-// shots is where pictures of the pages go; empty takes none.
-const shots = "KEPT_SHOTS"
-
-// look checks a page as it stands: axe in light and dark, at a desk and on a phone, and nothing that scrolls sideways.
-func look(t *testing.T, p *uitest.Page, name string) {
-	t.Helper()
-	for _, v := range []struct {
-		width  int64
-		dark   bool
-		suffix string
-	}{{1280, false, "wide"}, {390, true, "phone-dark"}} {
-		p.Size(t, v.width, 900)
-		p.Dark(t, v.dark)
-		p.Axe(t)
-		p.FitsWidth(t)
-		if dir := os.Getenv(shots); dir != "" {
-			p.Screenshot(t, filepath.Join(dir, name+"-"+v.suffix+".png"), v.width, v.dark)
-		}
-	}
-	p.Size(t, 1280, 900)
-	p.Dark(t, false)
-	if t.Failed() {
-		t.Fatalf("on page %s", name)
-	}
-}
-
 // world is a server on localhost, as passkeys want it, with Ann's account and a browser.
 type world struct {
 	*accesstest.Stack
@@ -111,14 +85,14 @@ const problem = `document.querySelector("kept-passkey [role=alert]")?.checkVisib
 // TestPasskeyRegistersAndSignsIn: a passkey is added, signs in without a password, and proves the person anew.
 func TestPasskeyRegistersAndSignsIn(t *testing.T) {
 	w := newWorld(t)
-	look(t, w.p, "sign-in")
+	w.p.Look(t, "sign-in")
 	device := w.p.Authenticator(t, false)
 	w.signIn()
 	w.wait("Passkeys")
-	look(t, w.p, "passkeys-empty")
+	w.p.Look(t, "passkeys-empty")
 	before := w.token()
 	w.add("my phone")
-	look(t, w.p, "passkeys")
+	w.p.Look(t, "passkeys")
 	if w.token() == before {
 		t.Error("the session has its old token")
 	}
@@ -142,10 +116,10 @@ func TestPasskeyRegistersAndSignsIn(t *testing.T) {
 	w.Clock.Add(11 * time.Minute)
 	w.p.Click(t, "main table a[href$=remove]")
 	w.wait("Confirm that it is you")
-	look(t, w.p, "prove")
+	w.p.Look(t, "prove")
 	w.p.Click(t, "kept-passkey button")
 	w.wait("Remove my phone?")
-	look(t, w.p, "passkey-remove")
+	w.p.Look(t, "passkey-remove")
 	w.p.Click(t, ".btn-danger")
 	w.wait("Passkeys")
 	w.p.Wait(t, `document.querySelector(".empty")`)
@@ -195,7 +169,7 @@ func TestTwoPasskeysNamedAndRemoved(t *testing.T) {
 	}
 	w.p.Click(t, "main tbody tr:nth-child(2) a[href$=rename]")
 	w.wait("Rename the passkey")
-	look(t, w.p, "passkey-rename")
+	w.p.Look(t, "passkey-rename")
 	w.p.Fill(t, "#f-name", "stick at home")
 	w.p.Click(t, "main form button.btn-primary")
 	w.p.Wait(t, `document.querySelector("main table")?.textContent.includes("stick at home")`)
@@ -230,7 +204,7 @@ func TestPasskeyWithoutVerificationIsRefused(t *testing.T) {
 	device.Unverified(t, true) // the device answers, and says that it did not verify anybody
 	w.p.Click(t, "kept-passkey button")
 	w.p.Wait(t, problem)
-	look(t, w.p, "sign-in-passkey-refused")
+	w.p.Look(t, "sign-in-passkey-refused")
 	if n := w.Rows(t, "logins"); n != logins {
 		t.Errorf("%d logins, were %d", n, logins)
 	}
@@ -242,36 +216,36 @@ func TestTOTPInABrowser(t *testing.T) {
 	w.signIn()
 	w.wait("Passkeys")
 	w.p.Go(t, w.base+"/account/authenticator")
-	look(t, w.p, "app-empty")
+	w.p.Look(t, "app-empty")
 	w.p.Click(t, "main form button")
 	w.wait("Add an authenticator app")
-	look(t, w.p, "app-enrol")
+	w.p.Look(t, "app-enrol")
 	phone := newApp(t, shownSecret.FindString(w.p.Text(t, "main")), w.Clock.Now)
 	w.p.Fill(t, "#f-code", phone.wrong())
 	w.p.Click(t, "#confirm button")
 	w.p.Wait(t, `document.querySelector(".field-error")`)
-	look(t, w.p, "app-enrol-refused")
+	w.p.Look(t, "app-enrol-refused")
 	w.p.Fill(t, "#f-code", phone.code())
 	w.p.Click(t, "#confirm button")
 	w.wait("The authenticator app is on")
-	look(t, w.p, "recovery-codes")
+	w.p.Look(t, "recovery-codes")
 	codes := shownCode.FindAllString(w.p.Text(t, "main"), -1)
 	if got := w.download("main a[download]"); !strings.Contains(got, codes[0]) || !strings.Contains(got, codes[9]) || !strings.Contains(got, ann) {
 		t.Errorf("downloaded %q", got)
 	}
 	w.p.Go(t, w.base+"/account/recovery-codes")
-	look(t, w.p, "recovery")
+	w.p.Look(t, "recovery")
 	if strings.Contains(w.p.Text(t, "main"), codes[0]) {
 		t.Error("the codes are shown twice")
 	}
 	w.p.Go(t, w.base+"/account/authenticator")
-	look(t, w.p, "app")
+	w.p.Look(t, "app")
 
 	w.Clock.Add(time.Minute)
 	w.signOut()
 	w.signIn()
 	w.wait("Enter the code")
-	look(t, w.p, "second")
+	w.p.Look(t, "second")
 	w.p.Fill(t, "#f-code", phone.wrong())
 	w.p.Click(t, "#code button")
 	w.p.Wait(t, `document.querySelector(".field-error")`)
@@ -279,7 +253,7 @@ func TestTOTPInABrowser(t *testing.T) {
 	w.p.Fill(t, "#f-recovery", "not one")
 	w.p.Click(t, "#recovery button")
 	w.p.Wait(t, `document.querySelector("details .field-error")`)
-	look(t, w.p, "second-recovery-refused")
+	w.p.Look(t, "second-recovery-refused")
 	w.p.Fill(t, "#f-recovery", codes[0])
 	w.p.Click(t, "#recovery button")
 	w.wait("Passkeys")
@@ -288,7 +262,7 @@ func TestTOTPInABrowser(t *testing.T) {
 	w.Clock.Add(11 * time.Minute)
 	w.p.Go(t, w.base+"/account/authenticator/remove")
 	w.wait("Confirm that it is you")
-	look(t, w.p, "prove-code")
+	w.p.Look(t, "prove-code")
 	w.p.Fill(t, "#f-password", accesstest.Password)
 	w.p.Fill(t, "#f-code", phone.code())
 	w.p.Click(t, "#password .btn-primary")

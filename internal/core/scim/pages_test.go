@@ -3,8 +3,6 @@ package scim_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -75,7 +73,7 @@ func TestProvisioningInABrowser(t *testing.T) {
 	}))
 	t.Cleanup(srv.Close)
 	page := uitest.Start(t).Open(t, srv.URL+provisioning(ws))
-	look(t, page, "provisioning-empty")
+	page.Look(t, "provisioning-empty")
 	account := person(t, s, bob)
 	id := d.do(201, "POST", "/Users", recorded(t, "okta/create")).at("id").(string)
 	accept(t, s, account)
@@ -85,23 +83,9 @@ func TestProvisioningInABrowser(t *testing.T) {
 	d.do(201, "POST", "/Groups", `{"displayName":"Everybody at Acme"}`)
 	d.giveRole(gid, workspace.RoleAdmin)
 	page.Go(t, srv.URL+provisioning(ws))
-	look(t, page, "provisioning")
+	page.Look(t, "provisioning")
 	page.FocusOrder(t, 80)
 	if unreached := page.Unreached(t); len(unreached) > 0 {
 		t.Errorf("not reached by keyboard: %v", unreached)
 	}
-}
-
-// look checks a page at both widths, and takes pictures where KEPT_SHOTS names a folder.
-func look(t *testing.T, p *uitest.Page, name string) {
-	t.Helper()
-	for _, width := range []int64{1280, 390} {
-		p.Size(t, width, 900)
-		p.FitsWidth(t)
-		p.Axe(t)
-		if dir := os.Getenv("KEPT_SHOTS"); dir != "" {
-			p.Screenshot(t, filepath.Join(dir, name+map[int64]string{1280: "", 390: "-phone"}[width]+".png"), width, false)
-		}
-	}
-	p.Size(t, 1280, 900)
 }
