@@ -33,7 +33,7 @@ import (
 )
 
 // standIn is a cluster: Prometheus's own handlers for remote write and remote read over one database for all, and the few
-// questions of the API that the adapter asks. It has not been run against a real cluster.
+// questions of the API that the adapter asks. TestRealPrometheus has a real one in its place.
 type standIn struct {
 	t        *testing.T
 	db       *tsdb.DB
