@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -137,8 +138,31 @@ type noticeRow struct {
 // KindWord is what it is, at the beginning of a sentence.
 func (n noticeRow) KindWord() string { return word(n.Kind) }
 
-// Lasted is how long it took.
-func (n noticeRow) Lasted() time.Duration { return n.OverAt.Sub(n.StartsAt) }
+// Lasted is how long it took, as people say it; empty when it ended before it began.
+func (n noticeRow) Lasted() string {
+	d := n.OverAt.Sub(n.StartsAt).Round(time.Minute)
+	hours, minutes := int64(d.Hours()), int64(d.Minutes())
+	switch {
+	case d <= 0:
+		return ""
+	case minutes < 60:
+		return some(minutes, "minute")
+	case hours < 48:
+		text := some(hours, "hour")
+		if minutes %= 60; minutes > 0 {
+			text += " " + some(minutes, "minute")
+		}
+		return text
+	}
+	return some(hours/24, "day")
+}
+
+func some(n int64, word string) string {
+	if n != 1 {
+		word += "s"
+	}
+	return strconv.FormatInt(n, 10) + " " + word
+}
 
 func row(n Notice, href string, parts []Component) noticeRow {
 	r := noticeRow{Notice: n, Href: href, Tone: toneOf(n), Names: namesOf(parts, n)}
