@@ -52,7 +52,7 @@ func (a *App) buildTelemetry() (err error) {
 	if a.appOn("metrics") {
 		if a.metricsApp, err = metrics.New(metrics.Deps{
 			DB: a.control, UI: a.ui, Bus: a.bus, Keys: a.keys, Store: a.series, Query: c.query, Alerts: c.alert, Access: c.access,
-			ByToken: c.access.ByToken, MaxAge: a.metricsAge(), Rate: a.sampleRate, MaxHosts: a.maxHosts, MaxHosts: a.maxHosts, Used: a.usedMetrics, Agents: a.cfg.AgentBuilds(), Version: Version(), BaseURL: a.BaseURL, Clock: a.clock, Logger: a.logger, Audit: a.auditActor,
+			ByToken: c.access.ByToken, MaxAge: a.metricsAge(), Rate: a.sampleRate, MaxHosts: a.maxHosts, Used: a.usedMetrics, Agents: a.cfg.AgentBuilds(), Version: Version(), BaseURL: a.BaseURL, Clock: a.clock, Logger: a.logger, Audit: a.auditActor,
 		}); err != nil {
 			return err
 		}
