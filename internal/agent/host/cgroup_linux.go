@@ -44,8 +44,8 @@ type containerNames map[string]string
 // containers walks the tree of control groups of version 2.
 func (h *Host) containers(s *metric.Set) error {
 	root := h.opts.Sys + "/fs/cgroup"
-	if text, err := h.read.line(root + "/cgroup.controllers"); err != nil || text == "" {
-		return errNoData // version 1, or none
+	if _, err := h.read.file(root + "/cgroup.controllers"); err != nil {
+		return errNoData // version 1, or none. The file may be empty: processor time is counted without a controller
 	}
 	groups, boxes := 0, 0
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

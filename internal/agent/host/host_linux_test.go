@@ -1,6 +1,8 @@
 package host
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -46,5 +48,31 @@ func BenchmarkCollectSlow(b *testing.B) {
 		s.Begin()
 		h.CollectSlow(s)
 		s.End()
+	}
+}
+
+// TestContainersWithoutControllers: where the tree of version 2 has no controllers, as inside of a container, processor time
+// is counted all the same.
+func TestContainersWithoutControllers(t *testing.T) {
+	t.Parallel()
+	sys := t.TempDir()
+	id := strings.Repeat("ab", 32)
+	box := filepath.Join(sys, "fs/cgroup/system.slice/docker-"+id+".scope")
+	if err := os.MkdirAll(box, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for path, content := range map[string]string{filepath.Join(sys, "fs/cgroup/cgroup.controllers"): "", filepath.Join(box, "cpu.stat"): "usage_usec 4500000\nuser_usec 4000000\nsystem_usec 500000\n"} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := New(Options{Sys: sys, Only: []string{"containers"}})
+	defer h.Close()
+	got := text(t, h.Collect)
+	if want := `container_cpu_usage_seconds_total{cpu="total",id="/system.slice/docker-` + id + `.scope",name="abababababab"} 4.5`; !strings.Contains(got, want) {
+		t.Errorf("no %s in\n%s", want, got)
+	}
+	if strings.Contains(got, "container_memory") {
+		t.Errorf("memory that nobody counts:\n%s", got)
 	}
 }
