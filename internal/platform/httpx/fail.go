@@ -107,9 +107,10 @@ func (e *entry) pattern() string {
 	return e.Method + " " + e.Path
 }
 
-// wantsJSON tells whether the client is a program: the API always is, elsewhere what it accepts decides.
+// wantsJSON tells whether the client is a program: those of an API are (ours, and below /prometheus/ that of Prometheus),
+// elsewhere what it accepts decides.
 func wantsJSON(r *http.Request) bool {
-	if strings.HasPrefix(r.URL.Path, "/api/") {
+	if strings.Contains(r.URL.Path, "/api/") {
 		return true
 	}
 	accept := r.Header.Get("Accept")

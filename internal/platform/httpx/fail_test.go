@@ -62,6 +62,9 @@ func TestErrorShapes(t *testing.T) {
 			t.Errorf("problem is %+v", p)
 		}
 	}
+	if w := f.do("GET", "/prometheus/api/v1/nothing", ""); w.Code != 404 || w.Header().Get("Content-Type") != "application/problem+json" {
+		t.Errorf("a place that an API does not have: %d %s", w.Code, w.Header().Get("Content-Type"))
+	}
 	for _, accept := range []string{"text/html,application/json;q=0.9", "*/*"} {
 		if w := f.do("GET", "/x", "", "Accept: "+accept); !strings.HasPrefix(w.Body.String(), "<h1>Choose a name.") {
 			t.Errorf("%s gets %s", accept, w.Body)

@@ -277,6 +277,7 @@ type remoteExemplars struct {
 // Select implements storage.ExemplarQuerier.
 func (q remoteExemplars) Select(start, end int64, sets ...[]*labels.Matcher) (out []exemplar.QueryResult, err error) {
 	seen := map[string]bool{}
+	out = []exemplar.QueryResult{}
 	for _, matchers := range sets {
 		matchers, possible := q.c.within(matchers)
 		if !possible {

@@ -191,8 +191,8 @@ func exemplars(t *testing.T, open func() series.Store) {
 	if len(got) != 1 || !labels.Equal(got[0].SeriesLabels, ls) || len(got[0].Exemplars) != 1 || !got[0].Exemplars[0].Equals(e) {
 		t.Errorf("exemplars: %+v", got)
 	}
-	if got, err := q.Select(at.UnixMilli(), at.UnixMilli(), []*labels.Matcher{is("le", "1")}); err != nil || len(got) != 0 {
-		t.Errorf("exemplars of others: %+v, %v", got, err)
+	if got, err := q.Select(at.UnixMilli(), at.UnixMilli(), []*labels.Matcher{is("le", "1")}); err != nil || got == nil || len(got) != 0 {
+		t.Errorf("exemplars of others: %#v, %v; want an empty list, which is not none", got, err)
 	}
 }
 
