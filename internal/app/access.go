@@ -39,7 +39,7 @@ func (m accessLogModule) Collections() []privacy.Collection {
 	return []privacy.Collection{{
 		Name: "access_log", Module: m.Name(), Title: "Request log",
 		Subjects: "account holders and visitors", Purpose: "operation, security and debugging",
-		LegalBasis: "legitimate interest", Retention: fmt.Sprintf("%d days", days), Where: "control database",
+		LegalBasis: "legitimate interest", Retention: fmt.Sprintf("%d days", days), Where: privacy.ControlDB,
 		Promises: []string{"COL-7", "COL-11", "RET-7"},
 		Fields: []privacy.Field{
 			{Name: "id", Category: privacy.Technical},

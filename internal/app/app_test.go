@@ -2,7 +2,9 @@ package app_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -293,7 +295,47 @@ func TestDataMapMatchesTheSchema(t *testing.T) {
 		for _, f := range append(m.Validate(a.Databases()), schema.Findings...) {
 			t.Error(f)
 		}
+		for _, c := range m.Collections() {
+			for _, ws := range []kernel.WorkspaceID{"", "01hv6e0000ws00000000000000"} {
+				if err := answers(t, c, ws); err != nil {
+					t.Errorf("%s of %q: %v", c.Name, ws, err)
+				}
+			}
+		}
 	})
+}
+
+// answers asks a collection everything that it can be asked about a workspace that has nothing.
+func answers(t *testing.T, c privacy.Collection, ws kernel.WorkspaceID) (err error) {
+	t.Helper()
+	note := func(what string, one error) {
+		if one != nil && kernel.CodeOf(one) != kernel.NotFound && !errors.Is(one, sql.ErrNoRows) {
+			err = errors.Join(err, fmt.Errorf("%s: %w", what, one))
+		}
+	}
+	if c.Count != nil {
+		_, err := c.Count(t.Context(), ws)
+		note("count", err)
+	}
+	if c.Oldest != nil {
+		_, err := c.Oldest(t.Context(), ws)
+		note("oldest", err)
+	}
+	if c.Sweep != nil {
+		_, err := c.Sweep(t.Context(), ws, time.Unix(1, 0))
+		note("sweep", err)
+	}
+	if ws == "" {
+		return err
+	}
+	if c.Export != nil {
+		note("export", c.Export(t.Context(), ws, func(any) error { return nil }))
+	}
+	if c.Erase != nil {
+		_, err := c.Erase(t.Context(), ws)
+		note("erase", err)
+	}
+	return err
 }
 
 func TestNoPromiseIsBroken(t *testing.T) {

@@ -147,7 +147,7 @@ func (a *App) startModules(ctx context.Context) error {
 
 // Databases are the databases by the names that collections use.
 func (a *App) Databases() []privacy.Database {
-	return []privacy.Database{{Where: "control database", DB: a.control}, {Where: "jobs database", DB: a.jobs}, {Where: "job index database", DB: a.index}}
+	return []privacy.Database{{Where: privacy.ControlDB, DB: a.control}, {Where: "jobs database", DB: a.jobs}, {Where: "job index database", DB: a.index}}
 }
 
 // Collections is the data map: what every module declares to store.

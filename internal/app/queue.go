@@ -25,7 +25,7 @@ func (m queueModule) Collections() []privacy.Collection {
 	for table, columns := range m.Tables() {
 		c := privacy.Collection{
 			Name: table, Module: m.Name(), Title: cmp.Or(titles[table], table), Subjects: "nobody",
-			Purpose: "to do work in the background that survives a crash", Where: "control database",
+			Purpose: "to do work in the background that survives a crash", Where: privacy.ControlDB,
 			Retention: "1 day after it was done, 30 days after it failed for good",
 			NoExport:  "it holds ids of ours only", NoErase: "it holds ids of ours only and goes by itself",
 		}

@@ -14,7 +14,7 @@ func (sealModule) Name() string { return "seal" }
 func (m sealModule) Collections() []privacy.Collection {
 	return []privacy.Collection{{
 		Name: "workspace_keys", Module: m.Name(), Title: "Data keys of workspaces", Subjects: "nobody",
-		Purpose: "to encrypt what customers store", Where: "control database", Promises: []string{"SEC-4", "RET-8"},
+		Purpose: "to encrypt what customers store", Where: privacy.ControlDB, Promises: []string{"SEC-4", "RET-8"},
 		Retention: "until the workspace is erased; that there was a key is remembered",
 		NoExport:  "a key is worth something only to somebody who must not have it",
 		NoErase:   "erasing the workspace destroys the key and leaves the row, so that no new key is made by mistake",

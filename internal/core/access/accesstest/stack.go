@@ -196,7 +196,7 @@ func (s *Stack) Join(t testing.TB, ws kernel.WorkspaceID, account kernel.Account
 func (s *Stack) FindNowhere(t testing.TB, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
-		hits, err := privacy.Find(t.Context(), []privacy.Database{{Where: "control database", DB: s.DB}}, text)
+		hits, err := privacy.Find(t.Context(), []privacy.Database{{Where: privacy.ControlDB, DB: s.DB}}, text)
 		if err != nil {
 			t.Fatal(err)
 		}
