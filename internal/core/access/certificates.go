@@ -20,7 +20,7 @@ import (
 // CertificateLife is for how long a certificate stands for its key. Whoever has it shows a new one well before.
 const CertificateLife = 30 * 24 * time.Hour
 
-// maxCertificates is how many certificates may stand for one key: the present one, and one that is about to follow.
+// maxCertificates is how many certificates may stand for one key: the present one, and those that are about to follow.
 const maxCertificates = 3
 
 // CertificateOf is the client certificate that a request's connection was made with; nil without one. TLS has made sure
@@ -42,31 +42,35 @@ func (m *Module) AddCertificate(ctx context.Context, ws kernel.WorkspaceID, key 
 	if err := checkCertificate(c); err != nil {
 		return until, err
 	}
-	hash := pin(c)
 	err = m.db.Tx(ctx, func(tx *db.Tx) error {
-		now := kernel.Micros(tx.Now())
-		if _, err := tx.Exec(ctx, `DELETE FROM key_certificates WHERE key_id = $1 AND expires_at <= $2`, key, now); err != nil {
-			return err
-		}
-		var living, certificates int
-		err := tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM api_keys WHERE workspace_id = $1 AND id = $2 AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $3)),
-			(SELECT count(*) FROM key_certificates WHERE key_id = $2)`, ws, key, now).Scan(&living, &certificates)
-		switch {
-		case err != nil:
-			return err
-		case living == 0:
-			return errWrongBearer()
-		case certificates >= maxCertificates:
-			return kernel.Errorf(kernel.Conflict, "There are %d certificates for this key already. Use the newest, and the others end.", certificates)
-		}
-		until = tx.Now().Add(CertificateLife)
-		n, err := tx.Exec(ctx, `INSERT INTO key_certificates (pin, workspace_id, key_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (pin) DO NOTHING`,
-			hash[:], ws, key, now, kernel.Micros(until))
-		if err == nil && n == 0 {
-			return kernel.Errorf(kernel.Conflict, "This certificate is in use already. Make a new one.")
-		}
+		until, err = addCertificate(ctx, tx, ws, key, c)
 		return err
 	})
+	return until, err
+}
+
+func addCertificate(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, key kernel.ID, c *x509.Certificate) (until time.Time, err error) {
+	hash, now := pin(c), kernel.Micros(tx.Now())
+	if _, err := tx.Exec(ctx, `DELETE FROM key_certificates WHERE key_id = $1 AND expires_at <= $2`, key, now); err != nil {
+		return until, err
+	}
+	var living, certificates int
+	err = tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM api_keys WHERE workspace_id = $1 AND id = $2 AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $3)),
+		(SELECT count(*) FROM key_certificates WHERE key_id = $2)`, ws, key, now).Scan(&living, &certificates)
+	switch {
+	case err != nil:
+		return until, err
+	case living == 0:
+		return until, errWrongBearer()
+	case certificates >= maxCertificates:
+		return until, kernel.Errorf(kernel.Conflict, "There are %d certificates for this key already. Use the newest, and the others end.", certificates)
+	}
+	until = tx.Now().Add(CertificateLife)
+	n, err := tx.Exec(ctx, `INSERT INTO key_certificates (pin, workspace_id, key_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (pin) DO NOTHING`,
+		hash[:], ws, key, now, kernel.Micros(until))
+	if err == nil && n == 0 {
+		err = kernel.Errorf(kernel.Conflict, "This certificate is in use already. Make a new one.")
+	}
 	return until, err
 }
 
@@ -128,20 +132,37 @@ func (m *Module) keyByPin(ctx context.Context, hash [32]byte) (k Key, err error)
 	return k, nil
 }
 
-// RenewCertificate adds a certificate to the key that another one stands for.
+// RenewCertificate adds a certificate to the key that another one, old, stands for. Those that came after old end: whoever
+// still shows that one never heard that they were taken, and will not show them.
 func (m *Module) RenewCertificate(ctx context.Context, by httpx.Actor, old, fresh *x509.Certificate) (until time.Time, err error) {
 	if old == nil {
-		return until, kernel.Errorf(kernel.Forbidden, "Only whoever shows a certificate may renew it.")
+		return until, errNotShown()
 	}
-	hash := pin(old)
-	var is int
-	if err := m.db.QueryRow(ctx, `SELECT count(*) FROM key_certificates WHERE pin = $1 AND key_id = $2`, hash[:], by.KeyID).Scan(&is); err != nil {
+	if err := checkCertificate(fresh); err != nil {
 		return until, err
 	}
-	if is == 0 {
-		return until, kernel.Errorf(kernel.Forbidden, "Only whoever shows a certificate may renew it.")
-	}
-	return m.AddCertificate(ctx, by.WorkspaceID, by.KeyID, fresh)
+	hash := pin(old)
+	err = m.db.Tx(ctx, func(tx *db.Tx) error {
+		var since int64
+		err := tx.QueryRow(ctx, `SELECT created_at FROM key_certificates WHERE pin = $1 AND key_id = $2`, hash[:], by.KeyID).Scan(&since)
+		if errors.Is(err, db.ErrNoRows) {
+			return errNotShown()
+		}
+		if err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { m.forgetKey(by.KeyID) })
+		if _, err := tx.Exec(ctx, `DELETE FROM key_certificates WHERE key_id = $2 AND pin <> $1 AND created_at >= $3`, hash[:], by.KeyID, since); err != nil {
+			return err
+		}
+		until, err = addCertificate(ctx, tx, by.WorkspaceID, by.KeyID, fresh)
+		return err
+	})
+	return until, err
+}
+
+func errNotShown() error {
+	return kernel.Errorf(kernel.Forbidden, "Only whoever shows a certificate may renew it.")
 }
 
 // UsesCertificate notes that a certificate is in use: those of the same key that came before it end.

@@ -87,8 +87,20 @@ func TestCertificateStandsForAKey(t *testing.T) {
 			}
 		}
 		s.Clock.Add(access.CertificateLife / 3)
+		var lost *x509.Certificate
+		for range 5 { // whose answers the agent never gets
+			s.Clock.Add(time.Minute)
+			lost = certificate(t)
+			if _, err := s.Access.RenewCertificate(t.Context(), by, first, lost); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Clock.Add(time.Minute)
 		if _, err := s.Access.RenewCertificate(t.Context(), by, first, second); err != nil {
 			t.Fatal(err)
+		}
+		if shows(t, s, lost) != "" {
+			t.Error("one that was never shown works after another took its place")
 		}
 		if shows(t, s, first) != k.ID || shows(t, s, second) != k.ID {
 			t.Error("until the new one is in use, both must work")
