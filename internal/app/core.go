@@ -106,7 +106,7 @@ func (a *App) buildPrivacy() {
 		DB: a.control, UI: a.ui, Clock: a.clock, Logger: a.logger, Version: Version(),
 		Sources: privacy.Sources{
 			Databases: a.Databases(), Collections: a.Collections, Workspaces: c.workspaces, Plans: a.plans(),
-			Routes: routeTable{a}, Audit: c.audit, Mail: c.mail, Payloads: payloads{a}, Keys: a.keys, Ages: c.identity, Facts: a.facts(), Agreements: c.agreement, Notices: notices{a},
+			Routes: routeTable{a}, Audit: c.audit, Mail: c.mail, Payloads: payloads{a}, Keys: a.keys, Ages: c.identity, Facts: a.facts(), Agreements: c.agreement, Notices: notices{a}, Recipients: recipients{a},
 		},
 	})
 	const everyNight, atThree = 24 * time.Hour, 3 * time.Hour
@@ -132,6 +132,12 @@ type notices struct{ a *App }
 
 func (n notices) NoticeState(ctx context.Context) (privacy.NoticeState, error) {
 	return n.a.core.status.NoticeState(ctx)
+}
+
+type recipients struct{ a *App }
+
+func (r recipients) RecipientState(ctx context.Context) (privacy.RecipientState, error) {
+	return r.a.core.notify.RecipientState(ctx)
 }
 
 // routeTable is the table of a Mux that is made later.

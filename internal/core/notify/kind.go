@@ -21,6 +21,8 @@ type kind struct {
 
 	Acks bool // it shows that somebody has taken an alert over
 
+	// base is where requests begin, for providers that are at one place; nil: at the address in the settings.
+	base func(set settings) string
 	// prepare puts into new settings what nobody types.
 	prepare func(set settings) error
 	// send makes one attempt.

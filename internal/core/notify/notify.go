@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/alertmanager/alert"
@@ -52,6 +53,7 @@ type Module struct {
 	hosts map[string]string // of providers, in place of the real ones; for tests
 	wait  func(ctx context.Context, d time.Duration) error
 
+	refused    atomic.Int64 // requests to hosts that their channel does not name
 	forwarded  forwarded
 	background background
 }

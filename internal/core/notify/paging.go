@@ -19,7 +19,7 @@ func pagerdutyKind() kind {
 			checked(secret("key", "Integration key", "32 characters."), matching(regexp.MustCompile(`^[A-Za-z0-9]{32}$`), "An integration key has 32 letters and digits.")),
 			choice("region", "Service region", "us", ui.Option{Value: "us", Label: "US"}, ui.Option{Value: "eu", Label: "EU"}),
 		},
-		Pages: 1, Acks: true, send: sendPagerDuty,
+		Pages: 1, Acks: true, base: byRegion("https://events.pagerduty.com", "https://events.eu.pagerduty.com"), send: sendPagerDuty,
 	}
 }
 
@@ -48,10 +48,6 @@ type pagerdutyLink struct {
 }
 
 func sendPagerDuty(ctx context.Context, s *shot) error {
-	host := "https://events.pagerduty.com"
-	if s.c.set["region"] == "eu" {
-		host = "https://events.eu.pagerduty.com"
-	}
 	event := pagerdutyEvent{Key: s.c.set["key"], Dedup: s.key, Action: "trigger"}
 	switch {
 	case s.msg.Resolved:
@@ -61,7 +57,7 @@ func sendPagerDuty(ctx context.Context, s *shot) error {
 	default:
 		s.pagerdutyTrigger(&event)
 	}
-	_, err := s.post(ctx, s.host(host)+"/v2/enqueue", nil, event)
+	_, err := s.post(ctx, s.base()+"/v2/enqueue", nil, event)
 	return err
 }
 
@@ -96,7 +92,7 @@ func opsgenieKind() kind {
 			secret("key", "API key", "Of the integration, not of a person."),
 			choice("region", "Region", "us", ui.Option{Value: "us", Label: "US"}, ui.Option{Value: "eu", Label: "EU"}),
 		},
-		Pages: 1, Acks: true, send: sendOpsgenie,
+		Pages: 1, Acks: true, base: byRegion("https://api.opsgenie.com", "https://api.eu.opsgenie.com"), send: sendOpsgenie,
 	}
 }
 
@@ -112,11 +108,7 @@ type opsgenieAlert struct {
 }
 
 func sendOpsgenie(ctx context.Context, s *shot) error {
-	host := "https://api.opsgenie.com"
-	if s.c.set["region"] == "eu" {
-		host = "https://api.eu.opsgenie.com"
-	}
-	base := s.host(host) + "/v2/alerts"
+	base := s.base() + "/v2/alerts"
 	header := map[string]string{"Authorization": "GenieKey " + s.c.set["key"]}
 	var body any
 	switch {
@@ -158,7 +150,7 @@ func pushoverKind() kind {
 			checked(secret("token", "API token", "Of the application; 30 characters."), pushoverKey),
 			choice("critical", "Critical alerts", "high", ui.Option{Value: "high", Label: "high priority"}, ui.Option{Value: "emergency", Label: "emergency: repeated every minute until somebody answers"}),
 		},
-		send: sendPushover,
+		base: at("https://api.pushover.net"), send: sendPushover,
 	}
 }
 
@@ -183,7 +175,7 @@ type pushoverMessage struct {
 }
 
 func sendPushover(ctx context.Context, s *shot) error {
-	base := s.host("https://api.pushover.net")
+	base := s.base()
 	msg := pushoverMessage{Token: s.c.set["token"], User: s.c.set["user"], Title: clip(s.msg.Title, 250), Message: s.msg.pushText(1000), At: s.now.Unix()}
 	if len(s.msg.Link) <= 512 && s.msg.Link != "" {
 		msg.URL, msg.URLTitle = s.msg.Link, "Open in Kept"

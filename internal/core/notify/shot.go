@@ -75,6 +75,11 @@ func (s *shot) do(ctx context.Context, method, address string, header map[string
 	if err != nil {
 		return nil, forGood("the address cannot be used")
 	}
+	if !s.declared(r.URL) {
+		s.m.refused.Add(1)
+		s.m.d.Logger.Error("a channel was about to send to a host that it does not name", "channel", s.c.ID, "kind", s.k.Key)
+		return nil, forGood("it would have gone to a host that the channel does not name")
+	}
 	r.Header.Set("Content-Type", "application/json")
 	for name, value := range header {
 		r.Header.Set(name, value)
@@ -171,12 +176,12 @@ func (s *shot) hide(text string) string {
 	return text
 }
 
-// host is where a provider is, or where a test says that it is.
-func (s *shot) host(real string) string {
+// base is where the provider is, or where a test says that it is.
+func (s *shot) base() string {
 	if other := s.m.hosts[s.k.Key]; other != "" {
 		return other
 	}
-	return real
+	return s.k.base(s.c.set)
 }
 
 // asFailure makes a failure of any error.

@@ -31,7 +31,7 @@ func slackBotKind() kind {
 			checked(text("channel", "Channel ID", "At the end of the channel's details in Slack; it stays the same when the channel is renamed.", "C0123456789"),
 				matching(regexp.MustCompile(`^[CGD][A-Z0-9]{6,}$`), "A channel ID looks like C0123456789.")),
 		},
-		Acks: true, send: sendSlackBot,
+		Acks: true, base: at("https://slack.com"), send: sendSlackBot,
 	}
 }
 
@@ -157,7 +157,7 @@ var slackAgain = []string{"ratelimited", "rate_limited", "internal_error", "fata
 
 // slackCall calls a method. Slack says 200 to what it refuses, too.
 func (s *shot) slackCall(ctx context.Context, method string, body any) (out slackAnswer, err error) {
-	raw, err := s.post(ctx, s.host("https://slack.com")+"/api/"+method, map[string]string{
+	raw, err := s.post(ctx, s.base()+"/api/"+method, map[string]string{
 		"Authorization": "Bearer " + s.c.set["token"], "Content-Type": "application/json; charset=utf-8"}, body)
 	if err != nil {
 		return out, err

@@ -21,7 +21,7 @@ func telegramKind() kind {
 				matching(regexp.MustCompile(`^(-?\d{1,20}|@[A-Za-z0-9_]{4,})$`), "A chat ID is a number, or @name.")),
 			optional(checked(text("topic", "Topic ID", "Only for a group with topics.", ""), matching(regexp.MustCompile(`^\d{1,18}$`), "A topic ID is a number."))),
 		},
-		send: sendTelegram,
+		base: at("https://api.telegram.org"), send: sendTelegram,
 	}
 }
 
@@ -72,7 +72,7 @@ func sendTelegram(ctx context.Context, s *shot) error {
 }
 
 func (s *shot) telegramCall(ctx context.Context, msg telegramMessage) (id int64, err error) {
-	raw, err := s.post(ctx, s.host("https://api.telegram.org")+"/bot"+s.c.set["token"]+"/sendMessage", nil, msg)
+	raw, err := s.post(ctx, s.base()+"/bot"+s.c.set["token"]+"/sendMessage", nil, msg)
 	var out struct {
 		OK          bool   `json:"ok"`
 		Description string `json:"description"`

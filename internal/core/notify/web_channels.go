@@ -15,6 +15,7 @@ type channelsView struct {
 	Rows    []channelRow
 	Deleted []channelRow
 	Kinds   []kindCard // what one may set up; empty for who may not
+	Hosts   []string   // that messages go to
 	Undo    string     // where the channel that was just deleted can be brought back
 	Name    string     // of that channel
 	Empty   bool
@@ -64,6 +65,7 @@ func (m *Module) channelsPage(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if v.Manages {
+		v.Hosts, _ = recipients(list)
 		for _, k := range kinds() {
 			v.Kinds = append(v.Kinds, kindCard{k.Title, k.About, channelsHref(ws) + "/new?kind=" + k.Key})
 		}

@@ -7,9 +7,26 @@ import (
 	"github.com/kept-dev/kept/internal/platform/httpx"
 )
 
-// checkProcessors (USE-3) compares who is listed as a processor with where the configuration sends data.
-func checkProcessors(_ context.Context, in *Inspection) (Result, error) {
+// checkProcessors (USE-3) compares who is listed as a processor with where the configuration sends data, and wants every
+// other host to be a recipient that a workspace chose.
+func checkProcessors(ctx context.Context, in *Inspection) (Result, error) {
 	var f finding
+	if in.Recipients == nil {
+		return Result{}, errNoSource("recipients")
+	}
+	s, err := in.Recipients.RecipientState(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	f.count("recipients_chosen_by_workspaces", s.Hosts)
+	f.count("workspaces_with_recipients", s.Workspaces)
+	f.count("requests_refused", s.Refused)
+	if s.Unknown > 0 {
+		f.bad("%d channels of workspaces do not say which host they send to", s.Unknown)
+	}
+	if s.Refused > 0 {
+		f.bad("%d requests would have gone to hosts that no workspace chose, and were refused", s.Refused)
+	}
 	listed := func(match func(Processor) bool) bool { return slices.ContainsFunc(in.Facts.Processors, match) }
 	f.count("processors", int64(len(in.Facts.Processors)))
 	for _, o := range in.Facts.Outbound {
@@ -35,7 +52,7 @@ func checkProcessors(_ context.Context, in *Inspection) (Result, error) {
 			f.bad("a processor is listed without a name or a purpose")
 		}
 	}
-	return f.result("Data goes to a third party that is not listed."), nil
+	return f.result("Data goes, or was about to go, to a third party that is not listed."), nil
 }
 
 // checkAgreements (USE-8) wants the page of the agreement, and thirty days between the announcement and the use of a

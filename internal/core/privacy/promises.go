@@ -108,10 +108,11 @@ func usePromises() []Promise {
 			NotYet: NotYet{"AI features do not exist yet.", "ai"},
 		},
 		{ID: "USE-3", Section: Use, By: "JCUPT",
-			Text:   "No sale, no advertising; third parties only as processors, and listed",
-			Check:  checkProcessors,
-			Looks:  "the configuration: every host that data goes to belongs to a listed processor",
-			NotYet: NotYet{"Connections to hosts that are not listed are not refused yet.", "subprocessors"},
+			Text:  "No sale, no advertising; third parties only as processors, and listed",
+			Check: checkProcessors,
+			Looks: "every host that data goes to: it belongs to a listed processor, or a workspace chose it as a recipient of its messages; " +
+				"those are counted here and listed to the workspace's owners, and a request to any other is refused",
+			NotYet: NotYet{"There is no public page that lists the processors yet.", "subprocessors"},
 		},
 		{ID: "USE-4", Section: Use, By: "PT",
 			Text: "Transactional mail only (verification, reset, invitation, security notice); marketing mail only after opt-in, " +

@@ -29,6 +29,7 @@ type Sources struct {
 	Facts      Facts
 	Agreements Agreements
 	Notices    Notices
+	Recipients Recipients
 
 	// SweepEvery is how often the sweep runs: an item may be that much older than its limit. 0 is DefaultSweepEvery.
 	SweepEvery time.Duration
@@ -101,6 +102,20 @@ type AgreementState struct {
 	InUse         int64    // subprocessors
 	Announced     int64    // that are not in use yet
 	WithoutNotice []string // names of those that came into use unannounced although somebody had signed
+}
+
+// Recipients knows where workspaces have their messages sent.
+type Recipients interface {
+	RecipientState(ctx context.Context) (RecipientState, error)
+}
+
+// RecipientState counts the hosts that workspaces chose as recipients. They are no processors of the operator's: each is
+// listed to those who look after the workspace that chose it.
+type RecipientState struct {
+	Workspaces int64 // that chose some
+	Hosts      int64
+	Unknown    int64 // ways out of a workspace that name no host, so that it could not be listed
+	Refused    int64 // requests since the start that would have gone to a host that nobody chose
 }
 
 // Notices knows what the operator told of the server itself.

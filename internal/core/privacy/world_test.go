@@ -37,6 +37,7 @@ type world struct {
 	underage   int64
 	agreements AgreementState
 	notices    NoticeState
+	recipients RecipientState
 	failing    error // what every source answers
 	shredded   []kernel.WorkspaceID
 }
@@ -76,7 +77,7 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	w.sources = Sources{
 		Databases:   []Database{{"control database", d}, {"jobs database", d}},
 		Collections: w.collections,
-		Workspaces:  w, Plans: w, Routes: w, Audit: w, Mail: w, Payloads: w, Keys: w, Ages: w, Agreements: w, Notices: w,
+		Workspaces:  w, Plans: w, Routes: w, Audit: w, Mail: w, Payloads: w, Keys: w, Ages: w, Agreements: w, Notices: w, Recipients: w,
 		Facts: Facts{
 			Cookies:    []http.Cookie{{Name: httpx.SessionCookie, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: true}},
 			TLS:        TLSFact{Served: true, Public: true, Minimum: tls.VersionTLS12},
@@ -314,6 +315,10 @@ func (w *world) MinAge() int          { return w.minAge }
 func (w *world) AgreementState(context.Context) (AgreementState, error) {
 	return w.agreements, w.failing
 }
+func (w *world) RecipientState(context.Context) (RecipientState, error) {
+	return w.recipients, w.failing
+}
+
 func (w *world) NoticeState(context.Context) (NoticeState, error) {
 	return w.notices, w.failing
 }
