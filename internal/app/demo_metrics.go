@@ -12,6 +12,7 @@ import (
 	"github.com/kept-dev/kept/internal/agent/probe"
 	"github.com/kept-dev/kept/internal/core/access"
 	"github.com/kept-dev/kept/internal/core/dashboard"
+	"github.com/kept-dev/kept/internal/core/status"
 	"github.com/kept-dev/kept/internal/kernel"
 )
 
@@ -36,7 +37,7 @@ func (a *App) startDemoMetrics(ctx context.Context, made access.SetupResult, sho
 	if _, err := a.core.alert.ImportYAML(ctx, made.WorkspaceID, demoRules, false, false); err != nil {
 		return nil, fmt.Errorf("demo rules: %w", err)
 	}
-	if err := a.enablePacks(ctx, made.WorkspaceID); err != nil {
+	if err := errors.Join(a.enablePacks(ctx, made.WorkspaceID), a.makeDemoStatus(ctx, made.WorkspaceID)); err != nil {
 		return nil, err
 	}
 	one, err := agent.New(agent.Config{
@@ -70,6 +71,23 @@ func (a *App) enablePacks(ctx context.Context, ws kernel.WorkspaceID) error {
 		if err := a.core.alert.EnablePack(ctx, ws, pack.Key); err != nil {
 			return fmt.Errorf("rule pack %s: %w", pack.Key, err)
 		}
+	}
+	return nil
+}
+
+// makeDemoStatus makes a status page for the shop's customers. What stands on it is for people to publish: from the alert
+// about the exchange rates, say.
+func (a *App) makeDemoStatus(ctx context.Context, ws kernel.WorkspaceID) error {
+	err := a.core.status.SavePage(ctx, status.Page{WorkspaceID: ws, Slug: "shop", Title: "Demo shop", Public: true,
+		About: "How the shop is. Tell its customers of an outage from the page of an alert."})
+	for _, part := range []string{"Orders", "Exchange rates", "Mail"} {
+		if err != nil {
+			break
+		}
+		_, err = a.core.status.AddComponent(ctx, ws, part)
+	}
+	if err != nil {
+		return fmt.Errorf("demo status page: %w", err)
 	}
 	return nil
 }

@@ -108,6 +108,7 @@ func TestDemo(t *testing.T) {
 	for _, seen := range []struct{ path, name, sign string }{
 		{"/hosts", "hosts", `document.querySelectorAll("main tbody tr").length === 1`},
 		{"/dashboards/app.demo.shop", "dashboard-shop", `document.querySelectorAll("main canvas").length > 2 && !document.querySelector("main").textContent.includes("No data")`},
+		{"/status-page", "status-page", `document.querySelector("main").textContent.includes("Exchange rates")`},
 		{"/alerts/rules", "rules", `document.querySelector("main").textContent.includes("ExchangeRatesFailing")`},
 	} {
 		p.Go(t, ws+seen.path)
