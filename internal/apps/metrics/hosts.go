@@ -1,9 +1,11 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -111,6 +113,9 @@ func saveHost(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, h Host) (Ho
 	h.LastSeen = tx.Now()
 	switch {
 	case errors.Is(err, db.ErrNoRows):
+		if err := roomForHost(ctx, tx, ws, h); err != nil {
+			return h, err
+		}
 		h.ID, h.FirstSeen = kernel.NewID(tx.Now()), tx.Now()
 	case err != nil:
 		return h, err
@@ -134,11 +139,27 @@ func saveHost(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, h Host) (Ho
 	return h, err
 }
 
+// maxSeenHosts is how many hosts a workspace may have that show themselves in series: a label that is new each time would else
+// make a host each time. How many may be enrolled is another matter.
+const maxSeenHosts = 10_000
+
+func roomForHost(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, h Host) error {
+	if h.Source == fromAgent {
+		return nil
+	}
+	var n int
+	err := tx.QueryRow(ctx, `SELECT count(*) FROM hosts WHERE workspace_id = $1`, ws).Scan(&n)
+	if err == nil && n >= maxSeenHosts {
+		return kernel.Errorf(kernel.Conflict, "This workspace has %d hosts, which is the most that are listed.", n)
+	}
+	return err
+}
+
 // over is h with what only old knows. What an agent told is not overwritten by what its series say.
 func (h Host) over(old Host) Host {
 	h.ID, h.FirstSeen = old.ID, old.FirstSeen
-	if h.Source == fromSeries && old.Source == fromAgent {
-		kernelNow, seen := h.Kernel, h.LastSeen
+	if rank(h.Source) < rank(old.Source) {
+		kernelNow, seen := cmp.Or(h.Kernel, old.Kernel), h.LastSeen
 		h = old
 		h.Kernel, h.LastSeen = kernelNow, seen
 	}
@@ -147,6 +168,9 @@ func (h Host) over(old Host) Host {
 	}
 	return h
 }
+
+// rank orders sources by how much they know of a host.
+func rank(source string) int { return slices.Index([]string{fromOTLP, fromSeries, fromAgent}, source) }
 
 // The kinds of changes of a host.
 const (
@@ -172,7 +196,7 @@ func noteChanges(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, old, h H
 	if !old.BootedAt.IsZero() && h.BootedAt.Sub(old.BootedAt) > bootJitter {
 		changes = append(changes, Change{At: h.BootedAt, Kind: changeReboot})
 	}
-	if old.Kernel != "" && h.Kernel != old.Kernel {
+	if old.Kernel != "" && h.Kernel != "" && h.Kernel != old.Kernel {
 		changes = append(changes, Change{At: tx.Now(), Kind: changeKernel, Before: old.Kernel, After: h.Kernel})
 	}
 	if old.Agent != "" && h.Agent != old.Agent {

@@ -92,7 +92,7 @@ func New(d Deps) (*Module, error) {
 	}
 	m := &Module{d: d, seen: newSeen(d.Clock), meanings: newMeanings(d.Clock), drops: newDropCache(d.Clock), agents: agents.In(d.Agents)}
 	var err error
-	m.intake, err = intake.New(intake.Deps{Store: d.Store, ByToken: d.ByToken, ByCertificate: d.byCertificate(), Rules: m.dropRules, Rate: d.Rate, Used: d.Used, Means: m.meanings.note, Host: m.seen.note, Clock: d.Clock, Logger: d.Logger})
+	m.intake, err = intake.New(intake.Deps{Store: d.Store, ByToken: d.ByToken, ByCertificate: d.byCertificate(), Rules: m.dropRules, Rate: d.Rate, Used: d.Used, Means: m.meanings.note, Host: m.seen.note, Resource: m.noteResource, Clock: d.Clock, Logger: d.Logger})
 	if err != nil {
 		return nil, err
 	}

@@ -72,10 +72,13 @@ var panels = []panel{
 
 // hostCharts draws a host's panels over the range that is looked at.
 func (m *Module) hostCharts(ctx context.Context, ws kernel.WorkspaceID, h Host, v *hostView) ([]ui.Chart, error) {
-	span := spanOf(v.Range)
+	span, panels := spanOf(v.Range), panels
+	if h.Source == fromOTLP {
+		panels = panelsOTLP
+	}
 	a := m.asks(ws)
 	found := make([][]promql.Matrix, len(panels))
-	replace := strings.NewReplacer("$host", of(h.Instance), "$rate", rateWindow(h, span))
+	replace := strings.NewReplacer("$host", h.matcher(), "$rate", rateWindow(h, span))
 	for i, p := range panels {
 		found[i] = make([]promql.Matrix, len(p.lines))
 		for j, l := range p.lines {

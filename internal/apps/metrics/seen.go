@@ -32,7 +32,7 @@ type seenKey struct {
 }
 
 type sighting struct {
-	labels  labels.Labels
+	host    Host
 	fresh   bool      // since it was written down
 	written time.Time // when that was
 	kernel  string    // what it had then
@@ -42,33 +42,46 @@ func newSeen(clock kernel.Clock) *seen { return &seen{clock: clock, hosts: map[s
 
 // note is called for each node_uname_info that comes.
 func (s *seen) note(ws kernel.WorkspaceID, ls labels.Labels) {
-	k := seenKey{ws, ls.Get("instance")}
+	s.noteHost(ws, hostFromSeries(ls))
+}
+
+// maxSeen is how many hosts are remembered, of all workspaces together.
+const maxSeen = 100_000
+
+// noteHost is called whenever a host shows itself. What node_uname_info says goes before what OTLP does.
+func (s *seen) noteHost(ws kernel.WorkspaceID, h Host) {
+	k := seenKey{ws, h.Instance}
 	if k.instance == "" || len(k.instance) > maxInstance {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := s.hosts[k]
-	if h == nil {
-		h = &sighting{}
-		s.hosts[k] = h
+	known := s.hosts[k]
+	switch {
+	case known == nil && len(s.hosts) >= maxSeen:
+		return
+	case known == nil:
+		known = &sighting{}
+		s.hosts[k] = known
+	case h.Source == fromOTLP && known.fresh && known.host.Source == fromSeries:
+		return
 	}
-	h.labels, h.fresh = ls, true
+	known.host, known.fresh = h, true
 }
 
 // maxInstance is how long the name of a host may be.
 const maxInstance = 200
 
 // take hands out what is to be written down.
-func (s *seen) take() (out []seenKey, what []labels.Labels) {
+func (s *seen) take() (out []seenKey, what []Host) {
 	now := s.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k, h := range s.hosts {
 		switch {
-		case h.fresh && (now.Sub(h.written) >= seenAgain || h.labels.Get("release") != h.kernel):
-			out, what = append(out, k), append(what, h.labels)
-			h.fresh, h.written, h.kernel = false, now, h.labels.Get("release")
+		case h.fresh && (now.Sub(h.written) >= seenAgain || h.host.Kernel != h.kernel):
+			out, what = append(out, k), append(what, h.host)
+			h.fresh, h.written, h.kernel = false, now, h.host.Kernel
 		case now.Sub(h.written) > time.Hour && !h.fresh:
 			delete(s.hosts, k)
 		}
@@ -108,9 +121,12 @@ func (m *Module) writeSeen(ctx context.Context) error {
 	touched := map[kernel.WorkspaceID]bool{}
 	for i, k := range keys {
 		err := m.d.DB.Tx(ctx, func(tx *db.Tx) error {
-			_, err := saveHost(ctx, tx, k.ws, hostFromSeries(what[i]))
+			_, err := saveHost(ctx, tx, k.ws, what[i])
 			return err
 		})
+		if kernel.CodeOf(err) == kernel.Conflict { // it has as many as there may be
+			continue
+		}
 		if err != nil {
 			// A workspace that was closed meanwhile has no row to belong to; everything else is told once and tried again.
 			m.seen.forget(k.ws, k.instance)

@@ -39,6 +39,9 @@ func silent(h Host, v *vitals, now time.Time) bool {
 	if h.Source == fromAgent && !v.HasSeries && now.Sub(h.FirstSeen) < silentAfter {
 		return false // it has just been enrolled
 	}
+	if h.Source == fromOTLP {
+		return now.Sub(latest(h.LastSeen, v.Seen)) > quietOTLP
+	}
 	return now.Sub(v.Seen) > max(silentAfter, silentAfterIntervals*h.Every)
 }
 

@@ -147,14 +147,7 @@ func probeName(r reading) string {
 // readDisks asks for file systems. The same one mounted at several places is listed at the first.
 func (m *Module) readDisks(ctx context.Context, a *asks, sel string, at time.Time, host func(reading) *vitals) {
 	find := func(r reading) *disk {
-		v, mount := host(r), r.labels.Get("mountpoint")
-		for i := range v.Disks {
-			if v.Disks[i].Mount == mount {
-				return &v.Disks[i]
-			}
-		}
-		v.Disks = append(v.Disks, disk{Mount: mount, Device: r.labels.Get("device"), FS: r.labels.Get("fstype"), Growth: math.NaN()})
-		return &v.Disks[len(v.Disks)-1]
+		return host(r).disk(r.labels.Get("mountpoint"), r.labels.Get("device"), r.labels.Get("fstype"))
 	}
 	each := func(expr string, take func(*disk, float64)) {
 		a.now(ctx, at, expr, func(list []reading) {
@@ -172,8 +165,7 @@ func (m *Module) readDisks(ctx context.Context, a *asks, sel string, at time.Tim
 const trend = time.Hour
 
 // readTrends asks for the small lines.
-func (m *Module) readTrends(ctx context.Context, ws kernel.WorkspaceID, at time.Time, out map[string]*vitals) error {
-	span := query.Span{From: at.Add(-trend), To: at, Step: 2 * time.Minute}.Aligned()
+func (m *Module) readTrends(ctx context.Context, ws kernel.WorkspaceID, span query.Span, out map[string]*vitals) error {
 	a := m.asks(ws)
 	a.over(ctx, span, `1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m]))`, func(matrix promql.Matrix) {
 		for _, s := range matrix {

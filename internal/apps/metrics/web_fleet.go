@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"html/template"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kept-dev/kept/internal/core/query"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/httpx"
 	"github.com/kept-dev/kept/internal/platform/httpx/respond"
@@ -152,10 +154,7 @@ func (m *Module) rows(r *http.Request, ws kernel.WorkspaceID, now time.Time) (ou
 	if err != nil || len(hosts) == 0 {
 		return nil, "", err
 	}
-	found, err := m.readVitals(ctx, ws, "", now)
-	if err == nil {
-		err = m.readTrends(ctx, ws, now, found)
-	}
+	found, err := m.readFleet(ctx, ws, hosts, now)
 	if err != nil { // the list itself is worth showing
 		m.d.Logger.LogAttrs(ctx, slog.LevelWarn, "hosts: figures are missing", slog.Any("cause", err))
 		problem = kernel.AsError(err).Safe
@@ -178,6 +177,22 @@ func (m *Module) rows(r *http.Request, ws kernel.WorkspaceID, now time.Time) (ou
 		out = append(out, row)
 	}
 	return out, problem, nil
+}
+
+// readFleet asks how all hosts are.
+func (m *Module) readFleet(ctx context.Context, ws kernel.WorkspaceID, hosts []Host, now time.Time) (map[string]*vitals, error) {
+	found, err := m.readVitals(ctx, ws, "", now)
+	if err != nil {
+		return found, err
+	}
+	span := query.Span{From: now.Add(-trend), To: now, Step: 2 * time.Minute}.Aligned()
+	if err := m.readTrends(ctx, ws, span, found); err != nil || !slices.ContainsFunc(hosts, func(h Host) bool { return h.Source == fromOTLP }) {
+		return found, err
+	}
+	if err := m.readOTLP(ctx, ws, "", now, found); err != nil {
+		return found, err
+	}
+	return found, m.trendOTLP(ctx, ws, span, found)
 }
 
 func (m *Module) fleetView(r *http.Request) (*fleetView, error) {

@@ -107,7 +107,7 @@ func (m *Module) hostPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	a := httpx.ActorOf(r.Context())
 	page := ui.Page{Title: h.Name, App: appKey, Section: hostsHref(a.WorkspaceID), Crumbs: []ui.Crumb{{Label: "Hosts", Href: hostsHref(a.WorkspaceID)}}, Body: v, Lead: v.lead()}
-	page.Actions = append(page.Actions, ui.Action{Label: "Explore", Href: exploreHref(a.WorkspaceID, "{"+of(h.Instance)+"}"), Icon: "search"})
+	page.Actions = append(page.Actions, ui.Action{Label: "Explore", Href: exploreHref(a.WorkspaceID, "{"+h.matcher()+"}"), Icon: "search"})
 	if workspace.Allows(a.Role, httpx.MayChange) {
 		page.Actions = append(page.Actions, ui.Action{Label: "Remove", Href: v.RemoveHref, Icon: "trash"})
 	}
@@ -136,7 +136,7 @@ func (m *Module) hostView(r *http.Request, h Host) (*hostView, error) {
 	ctx, ws, now := r.Context(), httpx.ActorOf(r.Context()).WorkspaceID, m.d.Clock()
 	v := &hostView{Range: ui.ReadTimeRange(r.URL, now, defaultRange), RemoveHref: hostHref(ws, h.ID) + "/remove", KeysHref: "/w/" + string(ws) + "/settings/api-keys"}
 	v.Range.Target = "host"
-	found, err := m.readVitals(ctx, ws, h.Instance, now)
+	found, err := m.readHost(ctx, ws, h, now)
 	if err == nil {
 		err = m.readExtras(ctx, ws, h, now, v)
 	}
@@ -168,6 +168,15 @@ func (m *Module) hostView(r *http.Request, h Host) (*hostView, error) {
 	}
 	v.Charts, err = m.hostCharts(ctx, ws, h, v)
 	return v, err
+}
+
+// readHost asks how one host is.
+func (m *Module) readHost(ctx context.Context, ws kernel.WorkspaceID, h Host, now time.Time) (map[string]*vitals, error) {
+	if h.Source != fromOTLP {
+		return m.readVitals(ctx, ws, h.Instance, now)
+	}
+	found := map[string]*vitals{}
+	return found, m.readOTLP(ctx, ws, h.matcher(), now, found)
 }
 
 func (v *hostView) tiles() []ui.Stat {
@@ -221,7 +230,11 @@ func (v *hostView) facts(m *Module, ws kernel.WorkspaceID) []ui.Term {
 	}
 	last, _ := ui.TimeAgo(v.LastAt())
 	first, _ := ui.TimeShort(v.FirstSeen)
-	out := []ui.Term{{Term: "Label instance", Value: v.Instance}, {Term: "System", Value: known(v.Platform)}, {Term: "Kernel", Value: known(v.Kernel)},
+	label := "instance"
+	if v.Source == fromOTLP {
+		label = "host_name"
+	}
+	out := []ui.Term{{Term: "Label " + label, Value: v.Instance}, {Term: "System", Value: known(v.Platform)}, {Term: "Kernel", Value: known(v.Kernel)},
 		{Term: "Architecture", Value: known(v.Arch)}, {Term: "Last heard of", Value: last}, {Term: "First seen", Value: first}}
 	if v.Source == fromAgent {
 		agent := v.Agent
@@ -230,7 +243,7 @@ func (v *hostView) facts(m *Module, ws kernel.WorkspaceID) []ui.Term {
 		}
 		out = append(out, ui.Term{Term: "Agent", Value: known(agent)})
 	} else {
-		out = append(out, ui.Term{Term: "Reports by", Value: "remote write of node_exporter's metrics"})
+		out = append(out, ui.Term{Term: "Reports by", Value: map[string]string{fromSeries: "remote write of node_exporter's metrics", fromOTLP: "OpenTelemetry (OTLP)"}[v.Source]})
 	}
 	if v.Buffered > 0 {
 		text, _ := ui.Duration(v.Buffered)

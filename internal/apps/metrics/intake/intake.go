@@ -48,9 +48,11 @@ type Deps struct {
 	// listens.
 	Means func(ws kernel.WorkspaceID, metric string, m Meaning)
 	// Host is told of the labels of each node_uname_info that comes: it must be quick.
-	Host   func(ws kernel.WorkspaceID, ls labels.Labels)
-	Clock  kernel.Clock
-	Logger *slog.Logger
+	Host func(ws kernel.WorkspaceID, ls labels.Labels)
+	// Resource is told of each resource of an OTLP request that names its host: it must be quick. Nil: nobody listens.
+	Resource func(ws kernel.WorkspaceID, r Resource)
+	Clock    kernel.Clock
+	Logger   *slog.Logger
 }
 
 // Intake is the ways in.
@@ -74,6 +76,9 @@ func New(d Deps) (*Intake, error) {
 	}
 	if d.Means == nil {
 		d.Means = func(kernel.WorkspaceID, string, Meaning) {}
+	}
+	if d.Resource == nil {
+		d.Resource = func(kernel.WorkspaceID, Resource) {}
 	}
 	if d.Host == nil {
 		d.Host = func(kernel.WorkspaceID, labels.Labels) {}

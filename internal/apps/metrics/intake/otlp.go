@@ -204,6 +204,11 @@ func (in *Intake) storeOTLP(ctx context.Context, ws kernel.WorkspaceID, req pmet
 		return nil, err
 	}
 	b.leaveOut(req.Metrics(), in.d.Clock())
+	for _, rm := range req.Metrics().ResourceMetrics().All() {
+		if r := resourceOf(rm.Resource().Attributes()); r.Host != "" {
+			in.d.Resource(ws, r)
+		}
+	}
 	if fatal, err := b.translate(ctx, req); fatal != nil {
 		b.undo()
 		return nil, fatal
@@ -216,6 +221,28 @@ func (in *Intake) storeOTLP(ctx context.Context, ws kernel.WorkspaceID, req pmet
 	in.count(ws, "otlp", b.Counts)
 	return b, nil
 }
+
+// Resource is what an OTLP request says of the host that its metrics are from.
+type Resource struct {
+	Host     string // host.name
+	OS       string // os.type
+	Platform string // os.description
+	Arch     string // host.arch
+}
+
+func resourceOf(attributes pcommon.Map) (r Resource) {
+	text := func(name string) string {
+		v, ok := attributes.Get(name)
+		if !ok || v.Type() != pcommon.ValueTypeStr || len(v.Str()) > maxHostText {
+			return ""
+		}
+		return v.Str()
+	}
+	return Resource{Host: text("host.name"), OS: text("os.type"), Platform: text("os.description"), Arch: text("host.arch")}
+}
+
+// maxHostText is how many bytes what a request says of a host may have.
+const maxHostText = 200
 
 // leaveOut refuses data points that are older or newer than any that can be stored.
 func (b *batch) leaveOut(md pmetric.Metrics, now time.Time) {
