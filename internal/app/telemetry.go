@@ -97,6 +97,9 @@ func (a *App) joinTelemetry() {
 		if p, ok := m.Module.(dashboard.Annotator); ok {
 			c.dashboard.UseAnnotators(p)
 		}
+		if p, ok := m.Module.(dashboard.Tracer); ok {
+			c.dashboard.UseTracers(p)
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ type Chart struct {
 	Thresholds []Threshold // in order of Value
 	Words      []Word      // texts in place of values; the first that is met counts
 	Marks      []Mark
+	Dots       []Dot
 
 	Src   string        // where the numbers are fetched (the JSON of Data); empty: they are inline
 	Every time.Duration // between two fetches of Src; 0: with the page's range (see TimeRange)
@@ -93,6 +94,16 @@ type Mark struct {
 	Tone  Tone
 }
 
+// Dot is one thing that happened among those that a series sums up, such as a
+// request with its trace.
+type Dot struct {
+	At    time.Time
+	Value float64 // on the first axis
+	Foot  bool    // at the foot of the drawing: its value is none of the axis
+	Label string
+	Href  string // empty: no link
+}
+
 // Series is one line of a chart. A NaN is a gap; infinite values are shown at
 // the edge.
 type Series struct {
@@ -138,6 +149,9 @@ func (c Chart) Data() (string, error) {
 	for _, m := range c.Marks {
 		out.Marks = append(out.Marks, markJSON{seconds(m.At), seconds(m.Until), m.Label, m.Href, m.Tone})
 	}
+	for _, d := range c.Dots {
+		out.Dots = append(out.Dots, dotJSON{seconds(d.At), d.Value, d.Foot, d.Label, d.Href})
+	}
 	for _, t := range c.Thresholds {
 		out.Thresholds = append(out.Thresholds, thresholdJSON{point(t.Value), t.Tone, t.Label, t.Band})
 	}
@@ -170,6 +184,7 @@ type chartJSON struct {
 	Thresholds []thresholdJSON `json:"thresholds,omitempty"`
 	Words      []Word          `json:"words,omitempty"`
 	Marks      []markJSON      `json:"marks,omitempty"`
+	Dots       []dotJSON       `json:"dots,omitempty"`
 	Error      string          `json:"error,omitempty"`
 	Empty      string          `json:"empty,omitempty"`
 	Warnings   []string        `json:"warnings,omitempty"`
@@ -205,6 +220,14 @@ type markJSON struct {
 	Label string  `json:"label"`
 	Href  string  `json:"href,omitempty"`
 	Tone  Tone    `json:"tone,omitempty"`
+}
+
+type dotJSON struct {
+	At    float64 `json:"at"`
+	Value float64 `json:"value"`
+	Foot  bool    `json:"foot,omitempty"`
+	Label string  `json:"label"`
+	Href  string  `json:"href,omitempty"`
 }
 
 // point is a number in JSON: NaN is null, infinity the text that PromQL has

@@ -54,6 +54,9 @@ func (c Chart) Text(s Series, v float64) string {
 	if w, ok := c.wordFor(s, v); ok && w.Text != "" {
 		return w.Text
 	}
+	if s.Below { // downwards is where it is drawn, not what it is
+		v = -v
+	}
 	return Value(v, c.unitOf(s))
 }
 

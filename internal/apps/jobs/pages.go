@@ -68,6 +68,11 @@ func jobHref(ws kernel.WorkspaceID, queue, id string, run int) string {
 	return href
 }
 
+// TraceHref is the address of the jobs that belong to a trace; it implements dashboard.Tracer.
+func (m *Module) TraceHref(ws kernel.WorkspaceID, trace string) string {
+	return listWith(ws, "trace", trace)
+}
+
 // listWith is the list filtered by one parameter.
 func listWith(ws kernel.WorkspaceID, pairs ...string) string {
 	q := url.Values{}

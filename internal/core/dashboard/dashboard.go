@@ -60,6 +60,7 @@ type Module struct {
 	d          Deps
 	pages      *ui.Pages
 	annotators []Annotator
+	tracers    []Tracer
 	files      []File
 	parsed     func() []found // what apps bring, read once
 	folder     *folder

@@ -42,6 +42,7 @@ type exploreQuery struct {
 	Error  string
 	Place  string // of the error in the text, as JSON for the editor
 	Remove string
+	Alert  string // address of the form for an alert, where there are several queries
 }
 
 // exploreStart is a query to begin with.
@@ -119,8 +120,33 @@ func (v *exploreView) links(ws kernel.WorkspaceID, u *url.URL, asked []string, c
 	v.Fixed = exploreHref(ws) + "?" + fixed.Encode()
 	if change {
 		v.Alert = "/w/" + string(ws) + "/alerts/rules/new?" + url.Values{"expr": {asked[0]}}.Encode()
-		v.Panel = homeHref(ws) + "/new?" + url.Values{"expr": {asked[0]}}.Encode()
+		v.Panel = homeHref(ws) + "/new?" + v.panelQuery(asked).Encode()
+		for i := range v.Queries {
+			if q := &v.Queries[i]; q.Expr != "" && len(asked) > 1 {
+				q.Alert = "/w/" + string(ws) + "/alerts/rules/new?" + url.Values{"expr": {q.Expr}}.Encode()
+			}
+		}
+		if len(asked) > 1 {
+			v.Alert = ""
+		}
 	}
+}
+
+// panelQuery is what the form for a panel needs to make one of all that is shown.
+func (v *exploreView) panelQuery(asked []string) url.Values {
+	q := url.Values{"expr": asked}
+	switch {
+	case v.Table:
+		q.Set("kind", KindTable)
+	case v.Draw == drawHeat:
+		q.Set("kind", KindHeatMap)
+	case v.Draw != "":
+		q.Set("draw", string(v.Draw))
+	}
+	if v.Stack {
+		q.Set("stack", "1")
+	}
+	return q
 }
 
 func withView(u *url.URL, view string) string {

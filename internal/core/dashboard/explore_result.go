@@ -104,7 +104,12 @@ func (m *Module) exploreOne(ctx context.Context, ws kernel.WorkspaceID, v *explo
 	}
 	said.notes(answer, q.Expr)
 	unit := m.guessUnit(q.Expr)
-	lines := named(Target{}, env{}, answer.Result, q.Expr)
+	lines := named(Target{}, env{}, answer.Result, q.Expr, v.Draw == drawHeat)
+	if matrix, ok := answer.Value.(promql.Matrix); ok && allNative(matrix) {
+		if parsed, err := m.d.Query.Parse(q.Expr); err == nil { // quantiles are of what was measured
+			unit = unitOfBuckets(parsed)
+		}
+	}
 	said.Series = len(lines)
 	for i := range lines {
 		said.Points += len(lines[i].points)
@@ -117,6 +122,13 @@ func (m *Module) exploreOne(ctx context.Context, ws kernel.WorkspaceID, v *explo
 		lines, unit = buckets(lines), ""
 	}
 	res.add(lines, v, q.Name, unit, several)
+	if v.Draw != drawHeat && !v.Stack && len(res.Chart.Series) > 0 {
+		own := unit
+		if res.Chart.Series[0].Unit != unit {
+			own = "" // the first axis is another's
+		}
+		res.Chart.Dots = append(res.Chart.Dots, m.dots(ctx, ws, q.Expr, own, v.Range)...)
+	}
 }
 
 // notes are the warnings and remarks of the engine, with their places.

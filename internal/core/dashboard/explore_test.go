@@ -15,8 +15,12 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp/kb"
+	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
 
+	"github.com/kept-dev/kept/internal/core/access/accesstest"
 	"github.com/kept-dev/kept/internal/core/query"
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
@@ -239,7 +243,7 @@ func TestGuessUnit(t *testing.T) {
 	m := &Module{d: Deps{Query: q}}
 	for expr, want := range map[string]string{
 		"node_memory_MemFree_bytes": "bytes", "rate(node_network_receive_bytes_total[5m])": "bytes/s", "sum(rate(http_requests_total[1m]))": "/s",
-		"rate(node_cpu_seconds_total[5m])": "", "histogram_quantile(0.9, sum by (le) (rate(req_seconds_bucket[5m])))": "", "a_bytes / b_bytes": "ratio",
+		"rate(node_cpu_seconds_total[5m])": "", "histogram_quantile(0.9, sum by (le) (rate(req_seconds_bucket[5m])))": "s", "a_bytes / b_bytes": "ratio",
 		"1 - a_bytes / b_bytes": "ratio", "100 * up": "", "count(a_bytes)": "", "a_bytes > 5": "bytes", "max_over_time(temp_celsius[1h])": "°C",
 		"a_bytes - b_seconds": "", "up": "", "(": "",
 	} {
@@ -277,4 +281,94 @@ func TestExploreInChromium(t *testing.T) {
 	page.Look(t, "explore-metrics")
 	page.Go(t, base+"/metrics/node_network_receive_bytes_total")
 	page.Look(t, "explore-metric")
+}
+
+// TestNativeHistograms: over time they are quantiles, as a heat map their buckets, made coarser until they fit.
+func TestNativeHistograms(t *testing.T) {
+	t.Parallel()
+	h := &histogram.FloatHistogram{Schema: 3, Count: 300, Sum: 400, ZeroThreshold: 0.001, PositiveSpans: []histogram.Span{{Offset: 0, Length: 100}}, PositiveBuckets: make([]float64, 100)}
+	for i := range h.PositiveBuckets {
+		h.PositiveBuckets[i] = 3
+	}
+	matrix := promql.Matrix{
+		{Metric: labels.FromStrings("instance", "a"), Histograms: []promql.HPoint{{T: 1000, H: h}, {T: 2000, H: h}}},
+		{Metric: labels.FromStrings("instance", "b"), Histograms: []promql.HPoint{{T: 1000, H: h}}},
+	}
+	res := query.Result{Value: matrix}
+	var names []string
+	for _, l := range named(Target{}, env{}, res, "x", false) {
+		names = append(names, fmt.Sprint(l.label, " ", len(l.points)))
+	}
+	if got := strings.Join(names, ", "); got != "a p50 2, a p90 2, a p99 2, b p50 1, b p90 1, b p99 1" {
+		t.Error(got)
+	}
+	median := named(Target{}, env{}, res, "x", false)[0].points[0].F
+	if median < 60 || median > 85 { // the 50th of 100 buckets of schema 3 ends at 2^(50/8)
+		t.Errorf("the median is %v", median)
+	}
+	rows := named(Target{}, env{}, res, "x", true)
+	first, second := 0.0, 0.0
+	for _, l := range rows {
+		for _, p := range l.points {
+			if p.T == 1000 {
+				first += p.F
+			} else {
+				second += p.F
+			}
+		}
+	}
+	if len(rows) > maxBuckets || len(rows) < 10 || first != 600 || second != 300 {
+		t.Errorf("%d rows with %v and %v", len(rows), first, second)
+	}
+}
+
+type tracer struct{}
+
+func (tracer) TraceHref(ws kernel.WorkspaceID, trace string) string { return "/w/" + string(ws) + "/jobs?trace=" + trace }
+
+// TestExemplars: they are drawn where the axis has their unit, else at the foot, with the trace that they lead to.
+func TestExemplars(t *testing.T) {
+	s := accesstest.New(t, sqliteConfig(t))
+	w := newWorld(t, s)
+	w.m.UseTracers(tracer{})
+	app := w.store.For(w.ws).Appender(t.Context())
+	ls := labels.FromStrings("__name__", "shop_seconds_bucket", "le", "+Inf", "path", "/pay")
+	for i := range 20 {
+		at := w.Clock.Now().Add(time.Duration(i-20) * 30 * time.Second)
+		ref, err := app.Append(0, ls, at.UnixMilli(), float64(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 10 {
+			if _, err := app.AppendExemplar(ref, ls, exemplar.Exemplar{Labels: labels.FromStrings("trace_id", "4bf92f"), Value: 0.25, Ts: at.UnixMilli(), HasTs: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := app.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	b := w.Browser(t, "192.0.2.1").SignIn(owner)
+	page := b.Get(exploreHref(w.ws)+"?"+url.Values{"expr": {"histogram_quantile(0.9, sum by (le) (rate(shop_seconds_bucket[5m])))"}}.Encode()).Is(200, "250 ms, trace 4bf92f, path /pay", "/jobs?trace=4bf92f")
+	if strings.Contains(page.Body, "&#34;foot&#34;") {
+		t.Error("the value of the axis is not used")
+	}
+	b.Get(exploreHref(w.ws)+"?"+url.Values{"expr": {"rate(shop_seconds_bucket[5m])"}}.Encode()).Is(200, "4bf92f", `"foot":true`)
+}
+
+// TestAllQueriesGoAlong: links, and what is added to a dashboard, have every query with its unit and the way it is drawn.
+func TestAllQueriesGoAlong(t *testing.T) {
+	s := accesstest.New(t, sqliteConfig(t))
+	w := newWorld(t, s)
+	b := w.Browser(t, "192.0.2.1").SignIn(owner)
+	page := b.Get(exploreHref(w.ws)+"?"+url.Values{"expr": {"up", "disk_used_ratio"}, "draw": {"area"}, "stack": {"1"}}.Encode()).Is(200, "Make an alert of this query")
+	link := html.UnescapeString(between(t, page.Body, `href="`+w.base+`/new?`, `"`))
+	b.Get(w.base+"/new?"+link).Is(200, "One panel with all 2 queries", `value="disk_used_ratio"`)
+	fixed := html.UnescapeString(between(t, page.Body, `href="`+exploreHref(w.ws)+`?`, `" title="The same page`))
+	if q, err := url.ParseQuery(fixed[strings.LastIndex(fixed, "?")+1:]); err != nil || len(q["expr"]) != 2 {
+		t.Error(fixed)
+	}
+	a := b.Post(w.base+"/new", "title", "Both", "expr", "up", "expr", "disk_used_ratio", "kind", "timeseries", "draw", "area", "stack", "1")
+	place, _, _ := strings.Cut(a.Header.Get("Location"), "?")
+	b.Get(place+"/export").Is(200, `"expr": "up"`, `"expr": "disk_used_ratio"`, `"unit": "ratio"`, `"draw": "area"`, `"stack": true`)
 }

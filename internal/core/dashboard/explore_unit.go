@@ -116,6 +116,8 @@ func unitOfCall(x *parser.Call) string {
 		inner = unitOf(x.Args[0])
 	}
 	switch x.Func.Name {
+	case "histogram_quantile", "histogram_avg", "histogram_quantiles":
+		return unitOfBuckets(x)
 	case "rate", "irate", "deriv":
 		switch inner {
 		case "bytes":
@@ -128,6 +130,17 @@ func unitOfCall(x *parser.Call) string {
 		return ""
 	}
 	return inner
+}
+
+// unitOfBuckets is the unit of what a histogram counts: that of the metric's name, whatever was done to the counts.
+func unitOfBuckets(e parser.Node) (unit string) {
+	parser.Inspect(e, func(n parser.Node, _ []parser.Node) error {
+		if v, ok := n.(*parser.VectorSelector); ok && unit == "" {
+			unit = unitOfName(nameOf(v))
+		}
+		return nil
+	})
+	return unit
 }
 
 // suggest is the query that suits a metric of a type.

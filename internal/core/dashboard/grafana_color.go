@@ -38,6 +38,11 @@ func (im *importer) color(c string) string {
 	if !ok || min(want[0], want[1], want[2]) > 240 || max(want[0], want[1], want[2]) < 20 {
 		return ""
 	}
+	if top := max(want[0], want[1], want[2]); top < 160 { // ours are never that dark: compare the hue
+		for i := range want {
+			want[i] *= 200 / top
+		}
+	}
 	used := map[string]bool{}
 	for _, name := range im.tints {
 		used[name] = true

@@ -242,7 +242,7 @@ func (im *importer) colorProperty(raw json.RawMessage, l *Look) bool {
 	if json.Unmarshal(raw, &c) != nil {
 		return false
 	}
-	if c.Mode == "fixed" || c.Mode == "shades" {
+	if c.Mode == "fixed" || c.Mode == "shades" || c.Mode == "" {
 		l.Color = im.color(c.Fixed)
 	}
 	return true

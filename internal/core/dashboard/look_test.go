@@ -53,7 +53,7 @@ func TestLooks(t *testing.T) {
 		got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s unit=%s right=%v color=%s kind=%s dash=%v below=%v %v", s.Label, pic.Chart.Last(s), s.Unit, s.Right, s.Color, s.Kind, s.Dash, s.Below, s.Values)))
 	}
 	want := []string{
-		"port eth0 −5 B unit= right=false color=red kind=area dash=false below=true [-5]",
+		"port eth0 5 B unit= right=false color=red kind=area dash=false below=true [-5]",
 		"port eth1 6 B unit= right=false color= kind=area dash=true below=false [6]",
 		"busy 42 % unit=percent right=true color=pink kind= dash=false below=false [42]",
 	}

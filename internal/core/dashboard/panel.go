@@ -134,7 +134,8 @@ type line struct {
 	labels labels.Labels
 	points []promql.FPoint
 	look   Look
-	target int // place of the query
+	target int    // place of the query
+	suffix string // behind the name: which quantile it is
 }
 
 // ask evaluates the targets.
@@ -155,7 +156,7 @@ func (m *Module) ask(ctx context.Context, sc scope, e env, pic *picture) (lines 
 			}
 			return nil, nil, err
 		}
-		found := named(t, at, res, cmp.Or(pic.Title, t.Expr))
+		found := named(t, at, res, cmp.Or(pic.Title, t.Expr), p.Kind == KindHeatMap)
 		for n := range found {
 			found[n].look, found[n].target = t.Look, i
 		}
@@ -190,26 +191,27 @@ func (m *Module) askTarget(ctx context.Context, sc scope, e env, p Panel, t Targ
 }
 
 // named are the series of an answer with their names in the legend.
-func named(t Target, e env, res query.Result, fallback string) []line {
+func named(t Target, e env, res query.Result, fallback string, heat bool) []line {
 	var out []line
+	if m, ok := res.Value.(promql.Matrix); ok && heat && allNative(m) {
+		return bucketLines(m)
+	}
 	switch v := res.Value.(type) {
 	case promql.Matrix:
 		for _, s := range v {
-			points := s.Floats
-			if len(points) == 0 {
-				for _, h := range s.Histograms { // a native histogram is drawn as its count
-					points = append(points, promql.FPoint{T: h.T, F: h.H.Count})
-				}
+			if len(s.Floats) == 0 && len(s.Histograms) > 0 {
+				out = append(out, quantileLines(s.Metric, s.Histograms)...)
+				continue
 			}
-			out = append(out, line{labels: s.Metric, points: points})
+			out = append(out, line{labels: s.Metric, points: s.Floats})
 		}
 	case promql.Vector:
 		for _, s := range v {
-			value := s.F
 			if s.H != nil {
-				value = s.H.Count
+				out = append(out, quantileLines(s.Metric, []promql.HPoint{{T: s.T, H: s.H}})...)
+				continue
 			}
-			out = append(out, line{labels: s.Metric, points: []promql.FPoint{{T: s.T, F: value}}})
+			out = append(out, line{labels: s.Metric, points: []promql.FPoint{{T: s.T, F: s.F}}})
 		}
 	case promql.Scalar:
 		out = append(out, line{points: []promql.FPoint{{T: v.T, F: v.V}}})
@@ -219,7 +221,7 @@ func named(t Target, e env, res query.Result, fallback string) []line {
 		sets[i] = out[i].labels
 	}
 	for i, name := range legends(t.Legend, e, sets, fallback) {
-		out[i].label = name
+		out[i].label = strings.TrimSpace(name + " " + out[i].suffix)
 	}
 	return out
 }

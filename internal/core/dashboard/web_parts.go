@@ -1,9 +1,11 @@
 package dashboard
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -216,10 +218,62 @@ func fieldsOf(err error, prefix string) error {
 	return &out
 }
 
-// newForm is the form for a new dashboard: empty, like one that comes with the server, or with a query from elsewhere.
-func (m *Module) newForm(ws kernel.WorkspaceID, title, from, expr string, own []Stored) ui.Form {
+// explored is a panel that came from the explore page.
+type explored struct {
+	exprs []string
+	kind  string
+	draw  string
+	stack bool
+}
+
+// readExplored reads what the explore page sends along: its queries, and how it draws them.
+func readExplored(q url.Values) (x explored) {
+	for _, expr := range q["expr"] {
+		if expr = strings.TrimSpace(expr); expr != "" && len(x.exprs) < exploreQueries {
+			x.exprs = append(x.exprs, clipBytes(expr, maxExpr))
+		}
+	}
+	x.kind, x.draw, x.stack = KindTimeSeries, q.Get("draw"), q.Get("stack") != ""
+	if k := q.Get("kind"); k == KindTable || k == KindHeatMap {
+		x.kind = k
+	}
+	if !slices.Contains(draws, x.draw) {
+		x.draw = ""
+	}
+	return x
+}
+
+// hidden are the fields that bring it through a form.
+func (x explored) hidden() (out []ui.Param) {
+	for _, expr := range x.exprs {
+		out = append(out, ui.Param{Name: "expr", Value: expr})
+	}
+	out = append(out, ui.Param{Name: "kind", Value: x.kind}, ui.Param{Name: "draw", Value: x.draw})
+	if x.stack {
+		out = append(out, ui.Param{Name: "stack", Value: "1"})
+	}
+	return out
+}
+
+// exploredPanel is a panel with all of its queries, each in the unit that it has; the first one's is the panel's.
+func (m *Module) exploredPanel(x explored, title string) Panel {
+	p := Panel{ID: "panel-1", Title: title, Kind: x.kind, Draw: x.draw, Stack: x.stack}
+	for i, expr := range x.exprs {
+		t, unit := Target{Expr: expr}, m.guessUnit(expr)
+		if i == 0 {
+			p.Unit = unit
+		} else if unit != p.Unit {
+			t.Unit = cmp.Or(unit, "short")
+		}
+		p.Targets = append(p.Targets, t)
+	}
+	return p
+}
+
+// newForm is the form for a new dashboard: empty, like one that comes with the server, or with queries from elsewhere.
+func (m *Module) newForm(ws kernel.WorkspaceID, title, from string, x explored, own []Stored) ui.Form {
 	form := ui.Form{Action: homeHref(ws) + "/new", Narrow: true, Submit: "Make the dashboard", Cancel: homeHref(ws)}
-	if expr == "" {
+	if len(x.exprs) == 0 {
 		options := []ui.Option{{Value: "", Label: "an empty dashboard"}}
 		for _, f := range m.brought() {
 			if f.Dashboard != nil {
@@ -234,7 +288,7 @@ func (m *Module) newForm(ws kernel.WorkspaceID, title, from, expr string, own []
 	for _, s := range own {
 		options = append(options, ui.Option{Value: string(s.ID), Label: s.Title})
 	}
-	form.Submit, form.Hidden = "Add the panel", []ui.Param{{Name: "expr", Value: expr}}
+	form.Submit, form.Hidden = "Add the panel", x.hidden()
 	form.Fields = []ui.Field{{Name: "title", Label: "Title", Value: title, Required: true, MaxLength: maxTitle, Autofocus: true, Hint: "Of the panel, and of the dashboard where it is new."},
 		{Name: "to", Label: "Add it to", Kind: "select", Required: true, Value: from, Options: options}}
 	return form
@@ -243,21 +297,28 @@ func (m *Module) newForm(ws kernel.WorkspaceID, title, from, expr string, own []
 func (m *Module) newPage(w http.ResponseWriter, r *http.Request) error {
 	ws := httpx.ActorOf(r.Context()).WorkspaceID
 	q := r.URL.Query()
-	return m.renderNew(w, r, http.StatusOK, ws, q.Get("title"), q.Get("from"), clipBytes(q.Get("expr"), maxExpr), nil)
+	return m.renderNew(w, r, http.StatusOK, ws, q.Get("title"), q.Get("from"), readExplored(q), nil)
 }
 
-func (m *Module) renderNew(w http.ResponseWriter, r *http.Request, status int, ws kernel.WorkspaceID, title, from, expr string, fault error) error {
+func (m *Module) renderNew(w http.ResponseWriter, r *http.Request, status int, ws kernel.WorkspaceID, title, from string, x explored, fault error) error {
 	own, err := m.list(r.Context(), ws, false)
 	if err != nil {
 		return err
 	}
-	form := m.newForm(ws, title, from, expr, own)
+	form := m.newForm(ws, title, from, x, own)
 	if fault != nil {
 		if form, err = again(form, fault); err != nil {
 			return err
 		}
 	}
-	return m.formPage(w, r, status, "New dashboard", "", []ui.Crumb{{Label: "Dashboards", Href: homeHref(ws)}}, form)
+	head, lead := "New dashboard", ""
+	if n := len(x.exprs); n > 0 {
+		head = "Add to a dashboard"
+		if n > 1 {
+			lead = fmt.Sprintf("One panel with all %d queries.", n)
+		}
+	}
+	return m.formPage(w, r, status, head, lead, []ui.Crumb{{Label: "Dashboards", Href: homeHref(ws)}}, form)
 }
 
 func (m *Module) createNew(w http.ResponseWriter, r *http.Request) error {
@@ -266,19 +327,19 @@ func (m *Module) createNew(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ws := httpx.ActorOf(r.Context()).WorkspaceID
-	title, expr := strings.TrimSpace(form.Get("title")), strings.TrimSpace(form.Get("expr"))
-	id, err := m.makeNew(r, ws, title, form)
+	title, x := strings.TrimSpace(form.Get("title")), readExplored(form)
+	id, err := m.makeNew(r, ws, title, form, x)
 	if err != nil {
-		return m.renderNew(w, r, http.StatusUnprocessableEntity, ws, title, form.Get("from")+form.Get("to"), expr, err)
+		return m.renderNew(w, r, http.StatusUnprocessableEntity, ws, title, form.Get("from")+form.Get("to"), x, err)
 	}
-	if expr != "" || form.Get("from") != "" {
+	if len(x.exprs) > 0 || form.Get("from") != "" {
 		return respond.SeeOther(w, r, dashHref(ws, id)+"?done=made")
 	}
 	return respond.SeeOther(w, r, dashHref(ws, id)+"/panel")
 }
 
 // makeNew makes the dashboard that the form asks for, or adds the panel to the one that it names.
-func (m *Module) makeNew(r *http.Request, ws kernel.WorkspaceID, title string, form url.Values) (string, error) {
+func (m *Module) makeNew(r *http.Request, ws kernel.WorkspaceID, title string, form url.Values, x explored) (string, error) {
 	if title == "" {
 		return "", kernel.InvalidField("title", "Give it a title.")
 	}
@@ -291,8 +352,8 @@ func (m *Module) makeNew(r *http.Request, ws kernel.WorkspaceID, title string, f
 		d = s.D.clone()
 		d.Title = title
 	}
-	if expr := strings.TrimSpace(form.Get("expr")); expr != "" {
-		p := Panel{ID: "panel-1", Title: title, Kind: KindTimeSeries, Targets: []Target{{Expr: expr}}}
+	if len(x.exprs) > 0 {
+		p := m.exploredPanel(x, title)
 		if to := form.Get("to"); to != "" {
 			return to, m.addPanel(r, ws, to, p)
 		}

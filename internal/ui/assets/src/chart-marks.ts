@@ -140,3 +140,23 @@ export class Flags {
     );
   }
 }
+
+// dotsOf are single things among those that a line sums up, as elements over
+// the drawing: they can be pointed at, reached with the keyboard and followed.
+export function dotsOf(u: uPlot, data: Data): HTMLElement[] {
+  const { clientWidth: width, clientHeight: height } = u.over;
+  return (data.dots ?? []).flatMap((d) => {
+    const x = Math.round(u.valToPos(d.at, "x"));
+    if (x < 0 || x > width) return [];
+    const el = document.createElement(d.href ? "a" : "span");
+    if (el instanceof HTMLAnchorElement) {
+      el.href = d.href!;
+      el.setAttribute("aria-label", d.label);
+    }
+    el.className = "chart-dot";
+    el.title = d.label;
+    el.style.left = `${x}px`;
+    el.style.top = `${d.foot ? height : Math.max(0, Math.min(height, u.valToPos(d.value, "y")))}px`;
+    return [el];
+  });
+}

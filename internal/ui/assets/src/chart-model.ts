@@ -35,6 +35,13 @@ export interface Mark {
   href?: string;
   tone?: string;
 }
+export interface Dot {
+  at: number;
+  value: number;
+  foot?: boolean;
+  label: string;
+  href?: string;
+}
 export interface Threshold {
   value: Value;
   tone?: string;
@@ -58,6 +65,7 @@ export interface Data {
   thresholds?: Threshold[];
   marks?: Mark[];
   words?: Word[];
+  dots?: Dot[];
   error?: string;
   empty?: string;
   warnings?: string[];

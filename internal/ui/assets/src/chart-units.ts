@@ -35,7 +35,8 @@ export function format(n: number | null | undefined, unit: string): string {
 
 // textOf is a value of a line as people read it.
 export function textOf(data: Data, line: Line, n: number | null): string {
-  return wordFor(data, line, n) ?? format(n, unitOf(data, line));
+  // Downwards is where it is drawn, not what it is.
+  return wordFor(data, line, n) ?? format(line.below && n != null ? -n : n, unitOf(data, line));
 }
 
 // axisText is format, shorter: an axis has little room.

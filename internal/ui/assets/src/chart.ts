@@ -2,7 +2,7 @@
 import uPlot from "../../thirdparty/uplot/uPlot.esm.js";
 import { cells, greatest, scale as heatScale, stepOf } from "./chart-heat";
 import { legendOf, moment, type Legend } from "./chart-legend";
-import { endless, Flags, marks, thresholds, type Paint } from "./chart-marks";
+import { dotsOf, endless, Flags, marks, thresholds, type Paint } from "./chart-marks";
 import { axesOf, axisAt, colors, kindOf, known, same, nothing, unitOf, wordFor, type Axis, type Data, type Line } from "./chart-model";
 import { markedAt, rowsAt, Tip } from "./chart-tip";
 import { axisText, format, steps } from "./chart-units";
@@ -22,6 +22,7 @@ export class Drawing {
   #said = document.createElement("span");
   #tip = new Tip();
   #flags = new Flags();
+  #dots = document.createElement("div");
   #hidden = new Set<string>();
   #names: string[] = []; // custom properties of the colours, by line
   #colors: string[] = []; // what they are in the current scheme
@@ -93,7 +94,7 @@ export class Drawing {
     this.#colors = this.#names.map((name) => this.#paint(name));
     this.#host.replaceChildren(...this.#legendFirst(), this.#canvas, ...this.#legendLast(), this.#tip.root, this.#said);
     this.#plot = new uPlot(this.#options(), this.#columns(), this.#canvas);
-    this.#plot.over.append(this.#flags.root);
+    this.#plot.over.append(this.#flags.root, this.#dots);
     this.#flags.place(this.#plot, this.#data);
     if (focused) this.#canvas.focus({ preventScroll: true });
   }
@@ -239,6 +240,7 @@ export class Drawing {
             else endless(u, this.#data, this.#colors, this.#hidden);
             marks(u, this.#data, paint, family);
             this.#flags.place(u, this.#data);
+            if (this.#data.dots) this.#dots.replaceChildren(...dotsOf(u, this.#data));
           },
         ],
       },
@@ -260,8 +262,9 @@ export class Drawing {
       return { ...base, splits: () => rows.map((_, n) => n + 0.5).filter((_, n) => n % every === 0), values: (_u, v) => v.map((n) => rows[Math.floor(n)]?.label ?? "") };
     }
     const lines = this.#on(i);
+    const mirrored = lines.some((l) => l.below);
     const counts = lines.every((l) => l.values.every((v) => typeof v !== "number" || Number.isInteger(v)));
-    return { ...base, incrs: this.#data.log ? undefined : steps(unit, counts), values: (_u, v) => v.map((n) => (n == null ? "" : (wordFor(this.#data, lines[0], n) ?? axisText(n, unit)))) };
+    return { ...base, incrs: this.#data.log ? undefined : steps(unit, counts), values: (_u, v) => v.map((n) => (n == null ? "" : (wordFor(this.#data, lines[0], n) ?? axisText(mirrored ? Math.abs(n) : n, unit)))) };
   }
 
   // on are the lines of an axis.
@@ -277,7 +280,8 @@ export class Drawing {
     const own = unit === (this.#data.unit ?? "") && i === 0 ? this.#data : nothing; // the ends are those of the chart's own unit
     const min = lines.find((l) => l.min != null)?.min ?? own.min;
     const max = lines.find((l) => l.max != null)?.max ?? own.max;
-    return { range: (_u, lo, hi) => reach(lo, hi, flat, min, max) };
+    const whole = flat || max != null || unit === "ratio" || unit === "percent"; // of a whole: it begins at nothing
+    return { range: (_u, lo, hi) => reach(lo, hi, whole, min, max) };
   }
 
   #series(): uPlot.Series[] {
