@@ -2,6 +2,7 @@ package status
 
 import (
 	"net/http/httptest"
+	"os"
 	"testing"
 	"time"
 
@@ -74,6 +75,13 @@ func TestStatusPagesInABrowser(t *testing.T) {
 	base, home := server.URL, server.URL+"/w/"+string(w.ws)+"/status-page"
 	page := uitest.Start(t).Open(t, base+"/status/acme")
 	wait := func(text string) { t.Helper(); page.Wait(t, "document.body.textContent.includes(`"+text+"`)") }
+	glance := func(name string) { // at pages that are like others
+		t.Helper()
+		if os.Getenv(uitest.Shots) != "" {
+			page.Look(t, name)
+		}
+		page.Axe(t)
+	}
 	keyboard := func(name string) {
 		t.Helper()
 		page.FocusOrder(t, 80)
@@ -86,18 +94,18 @@ func TestStatusPagesInABrowser(t *testing.T) {
 	keyboard("public")
 	page.Go(t, base+"/status/acme/incidents/"+string(open.ID))
 	wait("No payment is lost")
-	page.Look(t, "status-public-incident")
+	glance("status-public-incident")
 
 	page.Go(t, base+"/status/acme")
 	page.Click(t, "summary")
 	page.Fill(t, "#f-url", "http://hooks.example/x")
 	page.Click(t, `form[action$="/webhook"] button`)
 	wait("must begin with https")
-	page.Look(t, "status-public-refused")
+	glance("status-public-refused")
 	page.Fill(t, "#f-url", "https://hooks.example/another")
 	page.Click(t, `form[action$="/webhook"] button`)
 	wait("a message with a link to confirm")
-	page.Look(t, "status-public-asked")
+	glance("status-public-asked")
 	w.work(t)
 	got := w.hook.take()
 	if len(got) != 1 {
@@ -105,10 +113,12 @@ func TestStatusPagesInABrowser(t *testing.T) {
 	}
 	confirm := pathOf(t, got[0].message(t, "").Confirm)
 	page.Go(t, base+confirm)
-	page.Look(t, "status-confirm")
+	glance("status-confirm")
 	page.Click(t, ".form-end button")
 	wait("You are subscribed")
 	page.Look(t, "status-secret")
+	page.Click(t, `a[href*="/unsubscribe/"]`)
+	wait("No more of these updates?")
 	page.Click(t, ".form-end button")
 	wait("You get nothing more")
 
@@ -124,9 +134,9 @@ func TestStatusPagesInABrowser(t *testing.T) {
 	wait("The alert is over")
 	page.Look(t, "status-incident")
 	page.Go(t, home+"/incidents/new")
-	page.Look(t, "status-new")
+	glance("status-new")
 	page.Go(t, home+"/settings")
-	page.Look(t, "status-settings")
+	glance("status-settings")
 	page.Go(t, base+"/notices")
 	wait("Notices of this server")
 	page.Look(t, "status-notices")

@@ -2,6 +2,7 @@ package status
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/httpx"
@@ -45,6 +46,7 @@ func (m *Module) serverPage(w http.ResponseWriter, r *http.Request) error {
 			v.Open = append(v.Open, row(n, "", nil))
 		}
 	}
+	slices.SortStableFunc(v.Open, func(a, b noticeRow) int { return b.weight() - a.weight() })
 	if len(all) == 0 {
 		v.Empty = &ui.Empty{Icon: "check", Title: "Nothing to tell", Text: "Incidents, maintenance and security updates of this server are listed here, as its operator publishes them."}
 	}

@@ -68,16 +68,13 @@ func (s Subscriber) where() string {
 }
 
 type answerView struct {
-	ui.Dialog
-	Secret string // of a webhook, shown once
+	ui.Dialog        // without a button there is no form
+	Secret    string // of a webhook, shown once
+	Page, End string // links to the page and to the end of the subscription
 }
 
 func (m *Module) answer(w http.ResponseWriter, r *http.Request, title string, v answerView) error {
 	return m.pages.Render(w, r, http.StatusOK, "answer", ui.Page{Title: title, Shape: ui.ShapeCenter, Body: v})
-}
-
-func unsubscribeForm(p Page, token string) ui.Form {
-	return ui.Form{Action: publicHref(p) + "/unsubscribe/" + token, Submit: "Unsubscribe"}
 }
 
 func (m *Module) confirmPage(w http.ResponseWriter, r *http.Request) error {
@@ -105,8 +102,8 @@ func (m *Module) confirmPost(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (m *Module) subscribed(w http.ResponseWriter, r *http.Request, p Page, s Subscriber, token, secret string) error {
-	return m.answer(w, r, "You are subscribed", answerView{Secret: secret, Dialog: ui.Dialog{
-		Text: "The next update of “" + p.Title + "” goes to " + s.where() + ". If you do not want that any more:", Form: unsubscribeForm(p, token)}})
+	return m.answer(w, r, "You are subscribed", answerView{Secret: secret, Page: publicHref(p), End: publicHref(p) + "/unsubscribe/" + token,
+		Dialog: ui.Dialog{Text: "The next update of “" + p.Title + "” goes to " + s.where() + "."}})
 }
 
 func (m *Module) unsubscribePage(w http.ResponseWriter, r *http.Request) error {
@@ -114,7 +111,8 @@ func (m *Module) unsubscribePage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return m.answer(w, r, "No more of these updates?", answerView{Dialog: ui.Dialog{Text: "Nothing of “" + p.Title + "” is sent to " + s.where() + " any more, and it is forgotten.", Form: unsubscribeForm(p, token)}})
+	return m.answer(w, r, "No more of these updates?", answerView{Dialog: ui.Dialog{Text: "Nothing of “" + p.Title + "” is sent to " + s.where() + " any more, and it is forgotten.",
+		Form: ui.Form{Action: publicHref(p) + "/unsubscribe/" + token, Submit: "Unsubscribe"}}})
 }
 
 func (m *Module) unsubscribePost(w http.ResponseWriter, r *http.Request) error {

@@ -222,25 +222,24 @@ func TestWebhooksDoNotReachInside(t *testing.T) {
 // TestQuestionsAreFew: a page asks no more webhooks than it can have, and all pages together not one host again and again.
 func TestQuestionsAreFew(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, w *world) {
-		p := w.turnOn(t, "acme")
-		for i := range maxAsksOfHost {
-			must(t, w.SubscribeWebhook(t.Context(), p, fmt.Sprint(hookURL, i)))
-		}
-		if err := w.SubscribeWebhook(t.Context(), p, hookURL); kernel.CodeOf(err) != kernel.Invalid {
-			t.Errorf("one more of the host: %v", err)
-		}
-		must(t, w.SubscribeWebhook(t.Context(), p, "https://other.example/x"))
-		w.Clock.Add(askAgain + time.Minute)
-		must(t, w.SubscribeWebhook(t.Context(), p, hookURL))
-		exec(t, w, `UPDATE status_subscribers SET confirmed_at = 1`)
-		for i := w.Rows(t, "status_subscribers"); i < maxWebhooks; i++ {
-			must(t, w.SubscribeWebhook(t.Context(), p, fmt.Sprintf("https://host-%d.example/x", i)))
-		}
-		if err := w.SubscribeWebhook(t.Context(), p, "https://last.example/x"); kernel.CodeOf(err) != kernel.Invalid {
-			t.Errorf("one more than a page can have: %v", err)
-		}
-	})
+	w := newWorld(t, sqlite(t))
+	p := w.turnOn(t, "acme")
+	for i := range maxAsksOfHost {
+		must(t, w.SubscribeWebhook(t.Context(), p, fmt.Sprint(hookURL, i)))
+	}
+	if err := w.SubscribeWebhook(t.Context(), p, hookURL); kernel.CodeOf(err) != kernel.Invalid {
+		t.Errorf("one more of the host: %v", err)
+	}
+	must(t, w.SubscribeWebhook(t.Context(), p, "https://other.example/x"))
+	w.Clock.Add(askAgain + time.Minute)
+	must(t, w.SubscribeWebhook(t.Context(), p, hookURL))
+	exec(t, w, `UPDATE status_subscribers SET confirmed_at = 1`)
+	for i := w.Rows(t, "status_subscribers"); i < maxWebhooks; i++ {
+		must(t, w.SubscribeWebhook(t.Context(), p, fmt.Sprintf("https://host-%d.example/x", i)))
+	}
+	if err := w.SubscribeWebhook(t.Context(), p, "https://last.example/x"); kernel.CodeOf(err) != kernel.Invalid {
+		t.Errorf("one more than a page can have: %v", err)
+	}
 }
 
 // TestKilledBetweenPublishingAndDelivery: what was published by a process that died before it sent anything is sent by the
