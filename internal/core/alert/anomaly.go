@@ -42,12 +42,10 @@ func (m *Module) compileAnomaly(r Rule, expr parser.Expr) (string, error) {
 	case r.Ignore < 0:
 		return "", kernel.InvalidField("ignore", "A difference is not below zero.")
 	}
-	baseline, err := m.baseline(expr.String(), weeks)
+	median, mad, err := m.normal(expr.String(), weeks)
 	if err != nil {
 		return "", err
 	}
-	median := "quantile without (" + sampleName + ") (0.5, " + baseline + ")"
-	mad := "quantile without (" + sampleName + ") (0.5, abs(" + baseline + " - ignoring (" + sampleName + ") group_left () " + median + "))"
 	score := fmt.Sprintf("(%s - %s) / (1.4826 * %s + %s)", operand(expr), median, mad, number(r.Ignore/off))
 	switch r.Direction {
 	case "above":
@@ -58,6 +56,31 @@ func (m *Module) compileAnomaly(r Rule, expr parser.Expr) (string, error) {
 		return "abs(" + score + ") > " + number(off), nil
 	}
 	return "", kernel.InvalidField("direction", "Choose above, below or either.")
+}
+
+// normal is what an expression usually is, and how far it usually is from that.
+func (m *Module) normal(expr string, weeks int) (median, mad string, err error) {
+	baseline, err := m.baseline(expr, weeks)
+	if err != nil {
+		return "", "", err
+	}
+	median = "quantile without (" + sampleName + ") (0.5, " + baseline + ")"
+	mad = "quantile without (" + sampleName + ") (0.5, abs(" + baseline + " - ignoring (" + sampleName + ") group_left () " + median + "))"
+	return median, mad, nil
+}
+
+// usual is the range that an anomaly rule takes for normal: what lies outside fires.
+func (m *Module) usual(r Rule) (low, high string, err error) {
+	expr, err := m.parser.ParseExpr(r.Expr)
+	if err != nil {
+		return "", "", err
+	}
+	median, mad, err := m.normal(expr.String(), cmp.Or(r.Weeks, 4))
+	if err != nil {
+		return "", "", err
+	}
+	width := fmt.Sprintf("(%s * 1.4826 * %s + %s)", number(cmp.Or(r.Deviations, 5)), mad, number(r.Ignore))
+	return median + " - " + width, median + " + " + width, nil
 }
 
 // baseline is the union of the expression at the moments of past weeks.

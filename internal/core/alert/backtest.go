@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -32,6 +33,86 @@ type Backtest struct {
 	Pending  int           // times that it began, and ended before its time
 	Series   int           // that ever fired
 	Expr     string        // what was evaluated
+	Chart    *ui.Chart     // what the rule looks at, and when it would have fired; nil: there are no numbers
+}
+
+// marksShown is how many firings a chart marks: more of them would hide the lines.
+const marksShown = 50
+
+// draw shows when the rule would have fired, over what it looks at: for an anomaly the expression and its usual range,
+// for a forecast the expression and where it was seen going.
+func (m *Module) draw(ctx context.Context, ws kernel.WorkspaceID, r Rule, b *Backtest) {
+	var labels map[string]string
+	if len(b.Firings) > 0 {
+		labels = b.Firings[0].Labels // the series that fired last: with all of them nothing could be told apart
+	}
+	expr := r.Expr
+	if r.Kind == KindAbsence || r.Kind == KindRecording {
+		expr = b.Expr
+	}
+	chart := m.ruleChart(ctx, ws, r.Name, expr, b.From, b.To, labels)
+	if chart == nil {
+		return
+	}
+	chart.ID = "backtest-chart"
+	for _, extra := range m.companions(r) {
+		c := m.ruleChart(ctx, ws, extra.label, extra.expr, b.From, b.To, labels)
+		if c == nil || len(c.Series) > chartLines/2 {
+			continue
+		}
+		for _, s := range c.Series {
+			if len(c.Series) > 1 {
+				s.Label = extra.label + ": " + s.Label
+			} else {
+				s.Label = extra.label
+			}
+			s.Dash = true
+			chart.Series = append(chart.Series, s)
+		}
+	}
+	if r.Kind == KindThreshold || r.Kind == KindForecast {
+		chart.Thresholds = []ui.Threshold{{Value: r.Value, Tone: severityTone(r.Severity), Label: "limit"}}
+	}
+	for i, w := range b.Firings {
+		if i == marksShown {
+			break
+		}
+		until := w.Until
+		if until.IsZero() {
+			until = b.To
+		}
+		chart.Marks = append(chart.Marks, ui.Mark{At: w.From, Until: until, Label: "would have fired", Tone: severityTone(r.Severity)})
+	}
+	b.Chart = chart
+}
+
+// companion is a line that stands beside what a rule looks at.
+type companion struct{ label, expr string }
+
+// companions are the lines that make a rule's judgement visible.
+func (m *Module) companions(r Rule) []companion {
+	switch r.Kind {
+	case KindAnomaly:
+		low, high, err := m.usual(r)
+		if err != nil {
+			return nil
+		}
+		out := []companion{{"usual, at most", high}, {"usual, at least", low}}
+		switch r.Direction {
+		case "above":
+			return out[:1]
+		case "below":
+			return out[1:]
+		}
+		return out
+	case KindForecast:
+		if c, err := m.compileExpr(r); err == nil {
+			if i := strings.LastIndex(c, " "+r.Compare+" "); i > 0 {
+				return []companion{{"forecast", c[:i]}}
+			}
+		}
+	}
+	return nil
 }
 
 // Would is one alert that would have fired.
@@ -44,8 +125,8 @@ type Would struct {
 }
 
 // Backtest evaluates a rule over the last span of stored history. It is bounded in cost: after some seconds it answers with
-// what it has seen. Errors are Invalid where the rule is wrong.
-func (m *Module) Backtest(ctx context.Context, ws kernel.WorkspaceID, r Rule, every, span time.Duration) (*Backtest, error) {
+// what it has seen. drawn asks for the chart as well. Errors are Invalid where the rule is wrong.
+func (m *Module) Backtest(ctx context.Context, ws kernel.WorkspaceID, r Rule, every, span time.Duration, drawn bool) (*Backtest, error) {
 	if r.Name == "" {
 		r.Name = "backtest"
 	}
@@ -80,6 +161,9 @@ func (m *Module) Backtest(ctx context.Context, ws kernel.WorkspaceID, r Rule, ev
 	}
 	if !r.IsAlert() {
 		b.Series = len(points)
+		if drawn {
+			m.draw(context.WithoutCancel(ctx), ws, r, b)
+		}
 		return b, nil
 	}
 	for _, h := range points {
@@ -88,6 +172,9 @@ func (m *Module) Backtest(ctx context.Context, ws kernel.WorkspaceID, r Rule, ev
 	b.Total = len(b.Firings)
 	slices.SortFunc(b.Firings, func(x, y Would) int { return y.From.Compare(x.From) })
 	b.Firings = b.Firings[:min(len(b.Firings), backtestShown)]
+	if drawn {
+		m.draw(context.WithoutCancel(ctx), ws, r, b)
+	}
 	return b, nil
 }
 

@@ -132,7 +132,7 @@ func (m *Module) tryPack(ctx context.Context, ws kernel.WorkspaceID, list []pack
 			list[i].Result = "there was no time left to look"
 			continue
 		}
-		b, err := m.Backtest(ctx, ws, list[i].Rule, time.Minute, packTestSpan)
+		b, err := m.Backtest(ctx, ws, list[i].Rule, time.Minute, packTestSpan, false)
 		switch {
 		case err != nil:
 			list[i].Result = firstNote(err)

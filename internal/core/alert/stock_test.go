@@ -305,7 +305,7 @@ func TestBacktestIsWhatHappens(t *testing.T) {
 			time.Sleep(15 * time.Second)
 		}
 		synctest.Wait()
-		b, err := w.m.Backtest(t.Context(), w.ws, slow, DefaultInterval, 2*time.Hour)
+		b, err := w.m.Backtest(t.Context(), w.ws, slow, DefaultInterval, 2*time.Hour, false)
 		if err != nil {
 			t.Fatal(err)
 		}

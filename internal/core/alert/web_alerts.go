@@ -369,25 +369,47 @@ func (m *Module) alertChart(ctx context.Context, ws kernel.WorkspaceID, rule Rul
 	if to.Sub(from) > 7*24*time.Hour {
 		from = to.Add(-7 * 24 * time.Hour)
 	}
-	step := max((to.Sub(from) / 240).Round(time.Second), 5*time.Second)
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	chart := m.ruleChart(ctx, ws, rule.Name, expr, from, to, a.Labels)
+	if chart == nil {
+		return nil, expr
+	}
+	if rule.Kind == KindThreshold {
+		chart.Thresholds = []ui.Threshold{{Value: rule.Value, Tone: severityTone(a.Severity), Label: "limit"}}
+	}
+	if !a.FiredAt.IsZero() {
+		chart.Marks = append(chart.Marks, ui.Mark{At: a.FiredAt, Until: a.ResolvedAt, Label: "fires", Tone: severityTone(a.Severity)})
+	}
+	return chart, expr
+}
+
+// The limits of a chart beside a rule.
+const (
+	chartPoints = 240
+	chartLines  = 8
+	chartTime   = 5 * time.Second
+)
+
+// ruleChart draws what a rule looks at, of the series that fit an alert's labels; nil where there are no numbers.
+func (m *Module) ruleChart(ctx context.Context, ws kernel.WorkspaceID, name, expr string, from, to time.Time, labels map[string]string) *ui.Chart {
+	step := max((to.Sub(from) / chartPoints).Round(time.Second), 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, chartTime)
 	defer cancel()
 	res, err := m.d.Query.Range(ctx, ws, expr, query.Span{From: from, To: to, Step: step})
 	if err != nil {
-		return nil, expr
+		return nil
 	}
 	matrix, ok := res.Value.(promql.Matrix)
-	if !ok || len(matrix) == 0 {
-		return nil, expr
+	if !ok {
+		return nil
 	}
-	chart := &ui.Chart{ID: "alert-chart", Title: rule.Name, From: from, To: to, Height: 220}
+	chart := &ui.Chart{ID: "alert-chart", Title: name, From: from, To: to, Height: 220}
 	for at := from; !at.After(to); at = at.Add(step) {
 		chart.At = append(chart.At, at)
 	}
 	first := from.UnixMilli()
 	for _, s := range matrix {
 		ls := s.Metric.Map()
-		if !fits(ls, a.Labels) || len(chart.Series) == 8 {
+		if !fits(ls, labels) || len(chart.Series) == chartLines {
 			continue
 		}
 		values := make([]float64, len(chart.At))
@@ -399,18 +421,12 @@ func (m *Module) alertChart(ctx context.Context, ws kernel.WorkspaceID, rule Rul
 				values[i] = p.F
 			}
 		}
-		chart.Series = append(chart.Series, ui.Series{Label: seriesLabel(ls, rule.Name), Values: values})
+		chart.Series = append(chart.Series, ui.Series{Label: seriesLabel(ls, name), Values: values})
 	}
 	if len(chart.Series) == 0 {
-		return nil, expr
+		return nil
 	}
-	if rule.Kind == KindThreshold {
-		chart.Thresholds = []ui.Threshold{{Value: rule.Value, Tone: severityTone(a.Severity), Label: "limit"}}
-	}
-	if !a.FiredAt.IsZero() {
-		chart.Marks = append(chart.Marks, ui.Mark{At: a.FiredAt, Until: a.ResolvedAt, Label: "fires", Tone: severityTone(a.Severity)})
-	}
-	return chart, expr
+	return chart
 }
 
 // fits tells whether a series is one that the alert is about: all labels that both have agree.

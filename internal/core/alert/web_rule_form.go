@@ -149,7 +149,7 @@ func (m *Module) ruleFields(ws kernel.WorkspaceID, rule Rule, in ruleInput, sett
 		ign := hint(f("ignore", "Ignore differences up to", number(rule.Ignore)), "In the unit of the expression. However calm past weeks were, a smaller difference never fires.")
 		what = append(what, req(choice(f("direction", "Fires when it is", cmp.Or(rule.Direction, "either")), []ui.Option{{Value: "either", Label: "unusually high or low"}, {Value: "above", Label: "unusually high"}, {Value: "below", Label: "unusually low"}})),
 			hint(f("weeks", "Compared with the same time in the last … weeks", strconv.Itoa(cmp.Or(rule.Weeks, 4))), "1 to 8. There must be that much history."),
-			hint(dev, "Robust ones: the median distance from the median. 3 is twitchy, 5 is calm, 10 is numb."), ign)
+			hint(dev, "How far past weeks differed from one another counts as one, without regard to outliers. 3 is twitchy, 5 is calm, 10 is numb."), ign)
 	case KindForecast:
 		value.Label = "Limit"
 		compare.Label = "Fires when it will"
@@ -158,7 +158,7 @@ func (m *Module) ruleFields(ws kernel.WorkspaceID, rule Rule, in ruleInput, sett
 			compare.Value = "<"
 		}
 		what = append(what, compare, value, hint(f("horizon", "Within", cmp.Or(span(time.Duration(rule.Horizon)), "1d")), "Such as 4h or 3d."),
-			hint(f("window", "Going by the last", cmp.Or(span(time.Duration(rule.Window)), "6h")), "A line is laid through this much history."))
+			hint(f("window", "Going by the last", cmp.Or(span(time.Duration(rule.Window)), "1d")), "A line is laid through this much history. Take as long as the usual ups and downs last, such as a day: in less, every morning looks like a trend."))
 	}
 	if rule.IsAlert() {
 		summary := f("summary", "Summary", rule.Annotations["summary"])
@@ -167,7 +167,7 @@ func (m *Module) ruleFields(ws kernel.WorkspaceID, rule Rule, in ruleInput, sett
 		description := f("description", "Description", rule.Annotations["description"])
 		description.Kind, description.Rows = "textarea", 2
 		then = []ui.Field{
-			hint(f("for", "For at least", span(time.Duration(rule.For))), "It must go on for this long, such as 5m. Empty: it fires at once."),
+			hint(f("for", "For at least", span(time.Duration(rule.For))), forHint(rule.Kind)),
 			hint(f("keep", "Keep firing for", span(time.Duration(rule.KeepFiringFor))), "After it is over, in case it comes back. Calms what flaps."),
 			choice(req(f("severity", "Severity", cmp.Or(rule.Severity, "warning"))), severityChoices(rule.Severity)), summary, description,
 		}
@@ -187,6 +187,13 @@ func (m *Module) ruleFields(ws kernel.WorkspaceID, rule Rule, in ruleInput, sett
 		more = append(more, notes)
 	}
 	return what, then, more
+}
+
+func forHint(kind string) string {
+	if kind == KindAnomaly {
+		return "It must go on for this long, such as 30m. Empty: it fires at once, and single odd values make false alarms."
+	}
+	return "It must go on for this long, such as 5m. Empty: it fires at once."
 }
 
 func severityChoices(have string) []ui.Option {

@@ -267,7 +267,7 @@ func (m *Module) testRule(w http.ResponseWriter, r *http.Request) error {
 		if e != nil || back < time.Hour || back > 90*24*time.Hour {
 			back = 7 * 24 * time.Hour
 		}
-		b, err = m.Backtest(r.Context(), wsOf(r), rule, in.every, back)
+		b, err = m.Backtest(r.Context(), wsOf(r), rule, in.every, back, true)
 	}
 	return m.renderRuleForm(w, r, wsOf(r), rule, in, b, err)
 }
