@@ -50,7 +50,7 @@ func (v view) Querier(mint, maxt int64) (storage.Querier, error) {
 	if err != nil {
 		return nil, err
 	}
-	q, err := u.t.db.Querier(mint, maxt)
+	q, err := openQuerier(u.t.db, mint, maxt)
 	if err != nil {
 		u.end()
 		return nil, err
