@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
+
 	"github.com/kept-dev/kept/internal/core/dashboard"
 	"github.com/kept-dev/kept/internal/core/query"
 	"github.com/kept-dev/kept/internal/kernel"
@@ -40,7 +42,7 @@ func TestAHostIsConnectedSeenAndRemoved(t *testing.T) {
 			t.Errorf("the token works twice: %d", code)
 		}
 		w.Stack.FindNowhere(t, got.Key)
-		w.person.Get(w.path("/settings/api-keys")).Is(200, "host web-1", "ingest")
+		w.person.Get(w.path("/settings/api-keys")).Is(200, "1 enrolled host has a key of its own")
 		w.person.Get(w.path("/settings/audit")).Is(200, "host_token.create", "host.enrol", "api_key.create")
 		w.person.Get(w.path("/hosts/connect")).Is(200, "Arrived in the last hour", "web-1")
 		host := strings.TrimPrefix(got.Page, "https://kept.example")
@@ -341,6 +343,10 @@ func TestErasure(t *testing.T) {
 		h.Kernel = "7"
 		w.call(t, "POST", agentapi.PathHello, w.key, agentapi.Hello{Host: h}, nil)
 		w.call(t, "POST", "/api/v1/deploys", w.key, map[string]any{"service": "shop"}, nil)
+		w.described(t, writev2.Metadata_METRIC_TYPE_GAUGE, "Depth.", "", "depth")
+		if err := w.writeNoted(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		w.person.Post(w.path("/hosts/connect")).Is(200)
 		w.person.Post(w.path("/usage/drops"), "selector", "x").Is(http.StatusSeeOther)
 		for _, c := range w.Collections() {
