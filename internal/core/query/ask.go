@@ -94,7 +94,7 @@ func (m *Module) answer(ctx context.Context, ws kernel.WorkspaceID, q Question, 
 		return eval(q.Span)
 	}
 	inParts := func(s Span) (Answer, error) {
-		return m.evaluateInParts(s, eval, func(s Span, parts int) (Answer, error) {
+		return m.evaluateInParts(expr, s, eval, func(s Span, parts int) (Answer, error) {
 			return m.evaluate(ctx, ws, q, s, limits.MaxSamples/parts)
 		})
 	}

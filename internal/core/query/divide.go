@@ -78,22 +78,49 @@ func storeAlone(expr parser.Expr) bool {
 	return alone
 }
 
-// A span is worth dividing when it is long, for then much is read, and has steps enough for all parts.
+// A span is worth dividing when it has steps enough for all parts and each is longer than what is looked at for one step,
+// for that is read by both neighbours.
 const (
-	longSpan     = 12 * time.Hour
+	longSpan     = time.Hour
 	stepsOfAPart = 8
 	maxParts     = 8
 )
 
+// windowOf is how far back samples are looked at for one step, without offsets.
+func windowOf(expr parser.Expr) time.Duration {
+	longest := time.Duration(0)
+	parser.Inspect(expr, func(node parser.Node, path []parser.Node) error {
+		window := time.Duration(0)
+		switch n := node.(type) {
+		case *parser.VectorSelector:
+			window = lookback
+		case *parser.MatrixSelector:
+			window = n.Range
+		}
+		if window > 0 {
+			for _, p := range path {
+				if s, ok := p.(*parser.SubqueryExpr); ok {
+					window += s.Range
+				}
+			}
+			longest = max(longest, window)
+		}
+		return nil
+	})
+	return longest
+}
+
 // evaluateInParts evaluates the parts of a long span side by side, which one evaluation does not, on as many processors as
 // no other query has taken for that. Each may use its part of the samples; when that is too little, or something else goes
 // wrong, the whole is evaluated as one and says so itself.
-func (m *Module) evaluateInParts(s Span, whole func(Span) (Answer, error), part func(s Span, parts int) (Answer, error)) (Answer, error) {
-	steps := int(s.To.Sub(s.From)/s.Step) + 1
-	if s.To.Sub(s.From) < longSpan || steps < 2*stepsOfAPart {
+func (m *Module) evaluateInParts(expr parser.Expr, s Span, whole func(Span) (Answer, error), part func(s Span, parts int) (Answer, error)) (Answer, error) {
+	length := s.To.Sub(s.From)
+	steps := int(length/s.Step) + 1
+	most := min(maxParts, steps/stepsOfAPart, int(length/max(windowOf(expr), 1)))
+	if length < longSpan || most < 2 {
 		return whole(s)
 	}
-	parts := 1 + m.takeSpare(min(maxParts, steps/stepsOfAPart)-1)
+	parts := 1 + m.takeSpare(most-1)
 	defer m.giveSpare(parts - 1)
 	if parts == 1 {
 		return whole(s)

@@ -43,9 +43,9 @@ func TestDividedAnswersAreWhole(t *testing.T) {
 		if r.IntN(5) == 0 {
 			expr = exprs[r.IntN(5)]
 		}
-		from := time.UnixMilli(fixtureStart - r.Int64N(12*3600_000)).Round(time.Second)
-		q := query.Question{Expr: expr, Span: query.Span{From: from, To: from.Add(12*time.Hour + time.Duration(r.IntN(4))*time.Hour),
-			Step: time.Duration(40+r.IntN(300)) * time.Second}}
+		length := time.Duration(1+r.IntN(8)) * time.Hour
+		from := time.UnixMilli(fixtureStart + r.Int64N(3*3600_000)).Add(-time.Duration(r.Int64N(int64(length)))).Round(time.Second)
+		q := query.Question{Expr: expr, Span: query.Span{From: from, To: from.Add(length), Step: time.Duration(7+r.IntN(300)) * time.Second}}
 		w.SetParts(1 + r.IntN(6))
 		if r.IntN(3) == 0 {
 			w.ForgetAnswers()
