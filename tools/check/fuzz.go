@@ -24,7 +24,7 @@ type suite struct {
 //
 // That command compiles everything anew to learn from coverage, which costs
 // minutes and gains nothing for a few thousand inputs. So here the targets run
-// in plain test binaries.
+// in plain test binaries, linked without what only debuggers read.
 func fuzz(ctx context.Context, o options, t *tally) error {
 	suites, err := fuzzSuites(ctx, o.packages)
 	if err != nil {
@@ -37,7 +37,7 @@ func fuzz(ctx context.Context, o options, t *tally) error {
 	defer os.RemoveAll(tmp)
 	for _, s := range suites {
 		binary := filepath.Join(tmp, "fuzz.test")
-		if out, err := combined(goCommand(ctx, "0", "test", "-c", "-o", binary, s.pkg)); err != nil {
+		if out, err := combined(goCommand(ctx, "0", "test", "-c", "-ldflags=-s -w", "-o", binary, s.pkg)); err != nil {
 			fmt.Printf("---- %s\n%s", s.pkg, out)
 			t.fail(shorten(s.pkg) + " (fuzz)")
 			continue

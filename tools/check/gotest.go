@@ -18,6 +18,8 @@ const testTimeout = "15m"
 
 // unchecked leaves the checks of unsafe pointers, which -race switches on, out of the database that was translated from C:
 // it is nothing but such pointers, and a quarter of the tests' processor time went there. Races are looked for all the same.
+// With -race=false it would be a quarter less again, but then the linker may take a package's copies of generic code, such as
+// those of sync.Map, that tell the detector nothing, and it sees races where there are none.
 const unchecked = "-gcflags=modernc.org/...=-d=checkptr=0"
 
 // test runs the Go tests against one PostgreSQL server for all packages.

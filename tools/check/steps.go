@@ -44,11 +44,19 @@ func build(ctx context.Context, o options, t *tally) error {
 }
 
 func vet(ctx context.Context, o options, t *tally) error {
-	return t.counted("vet", goCommand(ctx, "0", append([]string{"vet"}, o.packages...)...))
+	return t.counted("vet", roomy(goCommand(ctx, "0", append([]string{"vet"}, o.packages...)...)))
 }
 
 func staticcheck(ctx context.Context, o options, t *tally) error {
-	return t.counted("staticcheck", goCommand(ctx, "0", append([]string{"run", staticcheckModule}, o.packages...)...))
+	return t.counted("staticcheck", roomy(goCommand(ctx, "0", append([]string{"run", staticcheckModule}, o.packages...)...)))
+}
+
+// roomy lets a command that is short and allocates much collect its garbage
+// less often, up to 3 GiB: a third of vet's and staticcheck's processor time
+// went there.
+func roomy(cmd *exec.Cmd) *exec.Cmd {
+	cmd.Env = append(cmd.Env, "GOGC=400", "GOMEMLIMIT=3GiB")
+	return cmd
 }
 
 // assets compares the committed build of scripts and styles with their sources.
