@@ -205,11 +205,31 @@ type embedAnswer struct {
 	To    int64       `json:"to"`
 	At    []int64     `json:"at"`
 	Lines []embedLine `json:"lines"`
+	Table *embedTable `json:"table,omitempty"`
 	Error string      `json:"error,omitempty"`
+}
+
+// embedTable is a table as it is shown.
+type embedTable struct {
+	Labels []string   `json:"labels"`
+	Heads  []string   `json:"heads"`
+	Rows   []embedRow `json:"rows"`
+}
+
+type embedRow struct {
+	Label  string      `json:"label"`
+	Labels []string    `json:"labels"`
+	Cells  []embedCell `json:"cells"`
+}
+
+type embedCell struct {
+	Text string `json:"text"`
+	Tone string `json:"tone,omitempty"`
 }
 
 type embedLine struct {
 	Label  string            `json:"label"`
+	Unit   string            `json:"unit,omitempty"` // where it is not the panel's
 	Values []*float64        `json:"values"`
 	Tone   string            `json:"tone,omitempty"` // of the last value
 	Last   string            `json:"last,omitempty"` // the figure, written with its unit
@@ -287,7 +307,7 @@ func embedded(pic picture, span ui.TimeRange) embedAnswer {
 	}
 	readings := pic.Chart.Readings()
 	for i, s := range pic.Chart.Series {
-		l := embedLine{Label: s.Label, Values: make([]*float64, len(s.Values)), Last: readings[i].Value, Tone: string(readings[i].Tone)}
+		l := embedLine{Label: s.Label, Unit: s.Unit, Values: make([]*float64, len(s.Values)), Last: readings[i].Value, Tone: string(readings[i].Tone)}
 		for k := range s.Values {
 			if v := s.Values[k]; v-v == 0 { // JSON has neither NaN nor infinity
 				l.Values[k] = &v
@@ -301,7 +321,22 @@ func embedded(pic picture, span ui.TimeRange) embedAnswer {
 		}
 		out.Lines = append(out.Lines, l)
 	}
+	if p.Kind == KindTable {
+		out.Table = embeddedTable(pic.Chart.Grid())
+	}
 	return out
+}
+
+func embeddedTable(g ui.Grid) *embedTable {
+	t := &embedTable{Labels: append([]string{}, g.Labels...), Heads: append([]string{}, g.Heads...), Rows: []embedRow{}}
+	for _, r := range g.Rows {
+		row := embedRow{Label: r.Label, Labels: append([]string{}, r.Labels...), Cells: []embedCell{}}
+		for _, c := range r.Cells {
+			row.Cells = append(row.Cells, embedCell{strings.TrimSpace(c.Value + " " + c.Unit), string(c.Tone)})
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
 }
 
 type embedList struct {
@@ -310,11 +345,12 @@ type embedList struct {
 }
 
 type embedEntry struct {
-	ID    string `json:"id"`
-	Title string `json:"title"`
-	Kind  string `json:"kind"`
-	Width int    `json:"width"` // of 24
-	Row   string `json:"row,omitempty"`
+	ID     string `json:"id"`
+	Title  string `json:"title"`
+	Kind   string `json:"kind"`
+	Width  int    `json:"width"`  // of 24
+	Height int    `json:"height"` // lines of 30 pixels
+	Row    string `json:"row,omitempty"`
 }
 
 // embedDashboard lists the panels that a token is good for.
@@ -327,7 +363,7 @@ func (m *Module) embedDashboard(w http.ResponseWriter, r *http.Request) error {
 	for _, row := range g.sub.D.Rows {
 		for _, p := range row.Panels {
 			if g.shows(p.ID) {
-				out.Panels = append(out.Panels, embedEntry{p.ID, p.Title, p.Kind, p.width(), row.Title})
+				out.Panels = append(out.Panels, embedEntry{p.ID, p.Title, p.Kind, p.width(), p.height(), row.Title})
 			}
 		}
 	}

@@ -1,7 +1,8 @@
-// <kept-panel> shows one panel of a Kept dashboard on any page.
+// <kept-panel> shows one panel of a Kept dashboard on any page, <kept-dashboard> all panels that a token is good for.
 //
 //   <script type="module" src="https://kept.example.com/embed/kept-embed.js"></script>
 //   <kept-panel src="https://kept.example.com" panel="cpu" token-src="/kept-token"></kept-panel>
+//   <kept-dashboard src="https://kept.example.com" token-src="/kept-token"></kept-dashboard>
 //
 // Attributes:
 //   src        the address of Kept; default: where this script came from
@@ -47,22 +48,70 @@ i { flex: none; width: 12px; height: 3px; border-radius: 2px; }
 .rail div { height: 100%; background: var(--kept-color-1, #3b6fd4); }
 table { width: 100%; border-collapse: collapse; }
 th, td { padding: 4px 10px 4px 0; text-align: left; border-bottom: 1px solid var(--kept-line, #dfe3ea); }
-td:last-child, th:last-child { text-align: right; padding-right: 0; font-variant-numeric: tabular-nums; }
+.num { text-align: right; font-variant-numeric: tabular-nums; }
+td:last-child, th:last-child { padding-right: 0; }
 .scroll { overflow-x: auto; }
 .text { white-space: pre-wrap; overflow-wrap: anywhere; }
 .good { color: var(--kept-good, #1c7c4a); } .warn { color: var(--kept-warn, #9a5a00); } .bad { color: var(--kept-bad, #b3261e); }
 .none { display: grid; place-items: center; min-height: 80px; text-align: center; }
 `);
 
+// look asks Kept for something, as the visitor that a token stands for.
+function look(el, path, token, signal) {
+  const base = (el.getAttribute("src") || home).replace(/\/+$/, "");
+  return fetch(`${base}/api/v1/embed/${path}`, { headers: { Authorization: `Bearer ${token}` }, signal, credentials: "omit", referrerPolicy: "no-referrer" });
+}
+
+// Tokens gets tokens for an element, and keeps one as long as it holds for half a minute more.
+class Tokens {
+  #el;
+  #token = "";
+  #asking = null;
+
+  constructor(el) {
+    this.#el = el;
+  }
+
+  drop() {
+    this.#token = "";
+  }
+
+  // ask sends a request with a token, and once more with a fresh one where that is refused: the key may have been rotated.
+  async ask(send, otherwise) {
+    let answer = await send(await this.current(false));
+    if (answer.status === 401) answer = await send(await this.current(true));
+    const data = await answer.json();
+    if (!answer.ok) throw new Error(data.detail || otherwise);
+    return data;
+  }
+
+  current(fresh) {
+    if (!fresh && this.#token && ends(this.#token) - Date.now() / 1000 > early) return this.#token;
+    return (this.#asking ??= this.#fetch().finally(() => (this.#asking = null))); // panels of a dashboard ask together
+  }
+
+  async #fetch() {
+    const el = this.#el;
+    if (el.fetchToken) this.#token = await el.fetchToken();
+    else if (el.getAttribute("token-src")) {
+      const answer = await fetch(el.getAttribute("token-src"), { headers: { Accept: "application/json" }, credentials: "same-origin" });
+      if (!answer.ok) throw new Error("There is no token for this panel.");
+      this.#token = (await answer.json()).token;
+    } else this.#token = el.getAttribute("token") ?? "";
+    if (!this.#token) throw new Error("There is no token for this panel.");
+    return this.#token;
+  }
+}
+
 class KeptPanel extends HTMLElement {
   static observedAttributes = ["src", "panel", "token", "token-src", "from", "to", "filters", "variables", "refresh", "height"];
   #root = this.attachShadow({ mode: "open" });
-  #token = "";
   #timer = 0;
   #stop = null;
   #data = null;
   #watch = null;
   #asked = false;
+  tokens = new Tokens(this); // those of the dashboard that it is part of, or its own
   fetchToken = null;
 
   connectedCallback() {
@@ -79,7 +128,7 @@ class KeptPanel extends HTMLElement {
   }
 
   attributeChangedCallback(name) {
-    if (name === "token") this.#token = "";
+    if (name === "token") this.tokens.drop();
     if (this.isConnected) this.#soon();
   }
 
@@ -99,11 +148,7 @@ class KeptPanel extends HTMLElement {
     this.#stop?.abort();
     const stop = (this.#stop = new AbortController());
     try {
-      let answer = await this.#ask(await this.#current(false), stop.signal);
-      if (answer.status === 401) answer = await this.#ask(await this.#current(true), stop.signal); // the key may have been rotated
-      const data = await answer.json();
-      if (!answer.ok) throw new Error(data.detail || "The panel cannot be shown.");
-      this.#data = data;
+      this.#data = await this.tokens.ask((token) => this.#ask(token, stop.signal), "The panel cannot be shown.");
       this.#draw();
       this.dispatchEvent(new CustomEvent("kept-load"));
     } catch (e) {
@@ -129,21 +174,7 @@ class KeptPanel extends HTMLElement {
       if (at > 0) q.append("var-" + v.slice(0, at), v.slice(at + 1));
     }
     q.set("width", String(Math.min(4000, Math.max(100, Math.round(this.clientWidth || 600)))));
-    const base = (this.getAttribute("src") || home).replace(/\/+$/, "");
-    return fetch(`${base}/api/v1/embed/panel?${q}`, { headers: { Authorization: `Bearer ${token}` }, signal, credentials: "omit", referrerPolicy: "no-referrer" });
-  }
-
-  // current is a token that holds for at least half a minute.
-  async #current(fresh) {
-    if (!fresh && this.#token && ends(this.#token) - Date.now() / 1000 > early) return this.#token;
-    if (this.fetchToken) this.#token = await this.fetchToken();
-    else if (this.getAttribute("token-src")) {
-      const answer = await fetch(this.getAttribute("token-src"), { headers: { Accept: "application/json" }, credentials: "same-origin" });
-      if (!answer.ok) throw new Error("There is no token for this panel.");
-      this.#token = (await answer.json()).token;
-    } else this.#token = this.getAttribute("token") ?? "";
-    if (!this.#token) throw new Error("There is no token for this panel.");
-    return this.#token;
+    return look(this, `panel?${q}`, token, signal);
   }
 
   #say(text) {
@@ -218,32 +249,36 @@ function bars(d) {
 }
 
 function table(d) {
-  const names = [...new Set(d.lines.flatMap((l) => Object.keys(l.labels ?? {})))].sort();
-  const head = names.length ? names : ["Series"];
+  const t = d.table;
+  const names = t.labels.length ? t.labels : ["Series"];
   return make("div", { class: "scroll" }, make("table", {},
-    make("thead", {}, make("tr", {}, ...head.map((n) => make("th", { scope: "col" }, n)), make("th", { scope: "col" }, "Value"))),
-    make("tbody", {}, ...d.lines.map((l) => make("tr", {}, ...(names.length ? names.map((n) => make("td", {}, l.labels?.[n] ?? "")) : [make("td", {}, l.label)]), make("td", { class: tone(l) }, l.last ?? "–"))))));
+    make("thead", {}, make("tr", {}, ...names.map((n) => make("th", { scope: "col" }, n)), ...t.heads.map((n) => make("th", { scope: "col", class: "num" }, n)))),
+    make("tbody", {}, ...t.rows.map((r) => make("tr", {}, ...(t.labels.length ? r.labels : [r.label]).map((v) => make("td", {}, v)), ...r.cells.map((c) => make("td", { class: `num ${tone(c)}` }, c.text)))))));
 }
 
 // chart draws lines over time; below them stands what they are and what they are now.
 function chart(d, { width, height }) {
   const rows = stacked(d);
-  const all = rows.flat().filter((v) => v != null);
-  const low = d.min ?? Math.min(0, ...all);
-  const high = d.max ?? (Math.max(...all, low) * 1.05 || 1);
-  const ticks = round(low, high, Math.max(2, Math.floor(height / 48)));
-  const left = 12 + 6.5 * Math.max(...ticks.map((t) => write(t, d.unit).length));
-  const x = (t) => left + ((width - left - 6) * (t - d.from)) / (d.to - d.from || 1);
-  const y = (v) => height - 20 - ((height - 28) * (v - low)) / (high - low || 1);
+  const units = [...new Set([d.unit, ...d.lines.map((l) => unitOf(d, l))])].filter((u) => d.lines.some((l) => unitOf(d, l) === u));
+  const axes = units.map((unit, n) => axis(d, rows, unit, n === 0 && unit === d.unit, height));
+  const room = (a) => 12 + 6.5 * Math.max(...a.ticks.map((t) => write(t, a.unit).length));
+  const left = room(axes[0]);
+  const right = axes[1] ? room(axes[1]) : 6;
+  const x = (t) => left + ((width - left - right) * (t - d.from)) / (d.to - d.from || 1);
   const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": `${d.title}, drawn over time; the values now are listed below` });
-  for (const t of ticks) svg.append(shape("line", { class: "grid", x1: left, x2: width - 6, y1: y(t), y2: y(t) }), shape("text", { class: "axis", x: left - 6, y: y(t) + 4, "text-anchor": "end" }, write(t, d.unit)));
+  axes.slice(0, 2).forEach(({ ticks, y, unit }, n) => {
+    for (const t of ticks) {
+      if (n === 0) svg.append(shape("line", { class: "grid", x1: left, x2: width - right, y1: y(t), y2: y(t) }));
+      svg.append(shape("text", { class: "axis", x: n === 0 ? left - 6 : width - right + 6, y: y(t) + 4, "text-anchor": n === 0 ? "end" : "start" }, write(t, unit)));
+    }
+  });
   const count = Math.max(2, Math.min(8, Math.floor((width - left) / 90)));
   for (let i = 0; i <= count; i++) {
     const at = d.from + ((d.to - d.from) * i) / count;
     svg.append(shape("text", { class: "axis", x: x(at), y: height - 4, "text-anchor": i === 0 ? "start" : i === count ? "end" : "middle" }, moment(at, d.to - d.from)));
   }
   rows.forEach((values, i) => {
-    const path = shape("path", { class: "line", d: trace(d.at, values, x, y) });
+    const path = shape("path", { class: "line", d: trace(d.at, values, x, axes[units.indexOf(unitOf(d, d.lines[i]))].y) });
     path.style.stroke = tint(i);
     svg.append(path);
   });
@@ -254,6 +289,17 @@ function chart(d, { width, height }) {
   });
   hover(svg, d, keys, x, height);
   return [svg, make("ul", {}, ...keys)];
+}
+
+const unitOf = (d, l) => l.unit ?? d.unit;
+
+// axis is the scale of the lines of one unit; the panel's own has its bounds.
+function axis(d, rows, unit, own, height) {
+  const all = rows.filter((_, i) => unitOf(d, d.lines[i]) === unit).flat().filter((v) => v != null);
+  const low = (own ? d.min : null) ?? Math.min(0, ...all);
+  const high = (own ? d.max : null) ?? (Math.max(...all, low) * 1.05 || 1);
+  const y = (v) => height - 20 - ((height - 28) * (v - low)) / (high - low || 1);
+  return { unit, y, ticks: round(low, high, Math.max(2, Math.floor(height / 48))) };
 }
 
 // stacked are the heights that are drawn: sums from the bottom where the panel is stacked.
@@ -279,7 +325,7 @@ function trace(at, values, x, y) {
 function hover(svg, d, keys, x, height) {
   const cursor = shape("line", { class: "cursor", y1: 4, y2: height - 20, visibility: "hidden" });
   svg.append(cursor);
-  const show = (i) => keys.forEach((key, n) => (key.lastChild.textContent = i == null ? (d.lines[n].last ?? "–") : d.lines[n].values[i] == null ? "–" : write(d.lines[n].values[i], d.unit)));
+  const show = (i) => keys.forEach((key, n) => (key.lastChild.textContent = i == null ? (d.lines[n].last ?? "–") : d.lines[n].values[i] == null ? "–" : write(d.lines[n].values[i], unitOf(d, d.lines[n]))));
   svg.addEventListener("pointermove", (e) => {
     const box = svg.getBoundingClientRect();
     const px = ((e.clientX - box.left) * svg.viewBox.baseVal.width) / (box.width || 1);
@@ -359,4 +405,90 @@ function moment(at, length) {
   return length > 2 * 86400 ? d.toLocaleDateString(undefined, { day: "numeric", month: "short" }) : d.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
 }
 
+// KeptDashboard shows all panels that its token is good for, in the rows and widths of the dashboard. It passes its
+// attributes on to them.
+class KeptDashboard extends HTMLElement {
+  static observedAttributes = ["src", "token", "token-src"];
+  static passed = ["src", "from", "to", "filters", "variables", "refresh"];
+  #root = this.attachShadow({ mode: "open" });
+  #tokens = new Tokens(this);
+  #seen = new MutationObserver(() => this.#pass());
+  #watch = new ResizeObserver(() => this.toggleAttribute("data-narrow", this.clientWidth < 640));
+  #asked = false;
+  fetchToken = null;
+
+  connectedCallback() {
+    this.#root.adoptedStyleSheets = [sheet, grid];
+    this.#seen.observe(this, { attributeFilter: KeptDashboard.passed });
+    this.#watch.observe(this);
+    this.attributeChangedCallback();
+  }
+
+  disconnectedCallback() {
+    this.#seen.disconnect();
+    this.#watch.disconnect();
+  }
+
+  attributeChangedCallback() {
+    this.#tokens.drop();
+    if (this.#asked || !this.isConnected) return;
+    this.#asked = true;
+    queueMicrotask(() => {
+      this.#asked = false;
+      if (this.isConnected) void this.load();
+    });
+  }
+
+  // load asks which panels there are, and makes them.
+  async load() {
+    try {
+      this.#draw(await this.#tokens.ask((token) => look(this, "dashboard", token), "The dashboard cannot be shown."));
+      this.dispatchEvent(new CustomEvent("kept-load"));
+    } catch (e) {
+      this.#root.replaceChildren(make("p", { class: "none muted", role: "status" }, e.message));
+      this.dispatchEvent(new CustomEvent("kept-error", { detail: e.message }));
+    }
+  }
+
+  #draw(d) {
+    const parts = [make("h2", {}, d.title)];
+    let row = null;
+    let cells = null;
+    for (const p of d.panels) {
+      if (!cells || (p.row ?? "") !== row) {
+        row = p.row ?? "";
+        if (row) parts.push(make("h3", { class: "row" }, row));
+        parts.push((cells = make("div", { class: "grid" })));
+      }
+      const panel = make("kept-panel", { panel: p.id, height: String(Math.max(80, 30 * p.height - 70)) });
+      panel.tokens = this.#tokens;
+      panel.style.gridColumn = `span ${p.width}`;
+      cells.append(panel);
+    }
+    if (!d.panels.length) parts.push(make("p", { class: "none muted" }, "This dashboard has no panels."));
+    this.#root.replaceChildren(...parts);
+    this.#pass();
+  }
+
+  #pass() {
+    for (const panel of this.#root.querySelectorAll("kept-panel")) {
+      for (const name of KeptDashboard.passed) {
+        const value = this.getAttribute(name);
+        if (value == null) panel.removeAttribute(name);
+        else if (panel.getAttribute(name) !== value) panel.setAttribute(name, value);
+      }
+    }
+  }
+}
+
+const grid = new CSSStyleSheet();
+grid.replaceSync(`
+h2 { margin: 0 0 12px; font-size: 18px; line-height: 24px; }
+.row { margin: 16px 0 8px; }
+.grid { display: grid; grid-template-columns: repeat(24, minmax(0, 1fr)); gap: 12px; }
+.grid > * { padding: 10px 14px; border: 1px solid var(--kept-line, #dfe3ea); }
+:host([data-narrow]) .grid > * { grid-column: 1 / -1 !important; }
+`);
+
+if (!customElements.get("kept-dashboard")) customElements.define("kept-dashboard", KeptDashboard);
 if (!customElements.get("kept-panel")) customElements.define("kept-panel", KeptPanel);
