@@ -101,7 +101,7 @@ func (m *Module) answer(ctx context.Context, ws kernel.WorkspaceID, q Question, 
 	if !m.cacheable(expr) {
 		return inParts(q.Span)
 	}
-	return m.cache.answer(ws, expr, q, inParts)
+	return m.cache.answer(ctx, ws, expr, q, inParts)
 }
 
 // cacheable tells whether what an expression finds changes only with what is written to the store, which the cache sees.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -110,6 +111,11 @@ func benchStore(b *testing.B) (*series.Watched, []labels.Labels) {
 	}
 	b.Cleanup(func() { store.Close() })
 	watched := series.Watch(store)
+	q, openErr := watched.For(testWS).Querier(0, 1) // opens the database
+	if openErr != nil {
+		b.Fatal(openErr)
+	}
+	q.Close()
 	if err != nil {
 		fill(b, func() storage.Appender { return watched.For(testWS).Appender(b.Context()) }, all, values, recent, benchEnd, 15_000)
 	}
@@ -150,6 +156,67 @@ func processorTime(b *testing.B) float64 {
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e6
 }
 
+// benchPanels are questions of panels.
+var benchPanels = []struct{ name, expr string }{
+	{"memory of each host", "node_memory_MemAvailable_bytes"},
+	{"load, the five highest", "topk(5, node_load1)"},
+	{"processor of each host", `1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m]))`},
+	{"processor by mode", "sum by (mode) (rate(node_cpu_seconds_total[5m]))"},
+	{"least free disk", "bottomk(10, node_filesystem_avail_bytes)"},
+}
+
+// BenchmarkDashboard times twenty panels that are asked for at once, until the last is answered.
+func BenchmarkDashboard(b *testing.B) {
+	watched, all := benchStore(b)
+	m, err := query.New(query.Deps{DB: dbtest.Open(b, dbtest.SQLite(b)), Store: watched})
+	if err != nil {
+		b.Fatal(err)
+	}
+	end := time.UnixMilli(benchEnd)
+	for _, s := range []query.Span{{From: end.Add(-time.Hour), To: end, Step: 15 * time.Second}, {From: end.Add(-benchDays * 24 * time.Hour), To: end, Step: 2 * time.Hour}} {
+		for _, fresh := range []bool{true, false} {
+			b.Run(s.To.Sub(s.From).String()+map[bool]string{true: "/in full", false: "/again"}[fresh], func(b *testing.B) {
+				ask := func() {
+					var panels sync.WaitGroup
+					for i := range 20 {
+						panels.Go(func() {
+							metric := []string{"node_memory_MemAvailable_bytes", "node_load1", `rate(node_cpu_seconds_total{mode="idle"}[5m])`, "node_filesystem_avail_bytes"}[i%4]
+							expr := fmt.Sprintf([]string{"%s", "topk(5, %s)", "avg(%s)", "max by (instance) (%s)", "%s * 8"}[i/4], metric)
+							if _, err := m.Ask(b.Context(), testWS, query.Question{Expr: expr, Span: s.Aligned()}); err != nil {
+								b.Error(err)
+							}
+						})
+					}
+					panels.Wait()
+				}
+				ask()
+				busy, n := processorTime(b), 0
+				for ; b.Loop(); n++ {
+					if fresh {
+						m.ForgetAnswers()
+					} else {
+						oneMore(b, watched, all[0])
+					}
+					ask()
+				}
+				b.ReportMetric((processorTime(b)-busy)/float64(n), "cpu-ms/op")
+			})
+		}
+	}
+}
+
+// oneMore writes a sample: the newest steps of what the cache has are evaluated again.
+func oneMore(b *testing.B, watched *series.Watched, l labels.Labels) {
+	b.Helper()
+	app := watched.For(testWS).Appender(b.Context())
+	if _, err := app.Append(0, l, benchEnd-1000, 1); err != nil {
+		b.Fatal(err)
+	}
+	if err := app.Commit(); err != nil {
+		b.Fatal(err)
+	}
+}
+
 // BenchmarkPanels times what a panel of a dashboard asks for with 100 hosts and a month of samples: as a page gets it
 // that nobody has looked at, and as one that is looked at again. A sample each minute in the past, each 15 s in the last two hours.
 func BenchmarkPanels(b *testing.B) {
@@ -159,13 +226,7 @@ func BenchmarkPanels(b *testing.B) {
 		b.Fatal(err)
 	}
 	end := time.UnixMilli(benchEnd)
-	for _, panel := range []struct{ name, expr string }{
-		{"memory of each host", "node_memory_MemAvailable_bytes"},
-		{"load, the five highest", "topk(5, node_load1)"},
-		{"processor of each host", `1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m]))`},
-		{"processor by mode", "sum by (mode) (rate(node_cpu_seconds_total[5m]))"},
-		{"least free disk", "bottomk(10, node_filesystem_avail_bytes)"},
-	} {
+	for _, panel := range benchPanels {
 		for _, s := range []struct {
 			name string
 			span query.Span
@@ -188,14 +249,8 @@ func BenchmarkPanels(b *testing.B) {
 					for ; b.Loop(); n++ {
 						if fresh {
 							m.ForgetAnswers()
-						} else { // a sample has come meanwhile: the newest steps are evaluated again
-							app := watched.For(testWS).Appender(b.Context())
-							if _, err := app.Append(0, all[0], benchEnd-1000, 1); err != nil {
-								b.Fatal(err)
-							}
-							if err := app.Commit(); err != nil {
-								b.Fatal(err)
-							}
+						} else {
+							oneMore(b, watched, all[0])
 						}
 						a, err := m.Ask(b.Context(), testWS, q)
 						if err != nil {

@@ -2,8 +2,10 @@ package query
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +37,9 @@ type resultCache struct {
 	clock   kernel.Clock
 	entries *kernel.Cache[cacheKey, *extent]
 
+	mu       sync.Mutex
+	underway map[spanKey]chan struct{} // closed when what is evaluated now has been
+
 	cached, evaluated atomic.Int64 // steps
 }
 
@@ -44,6 +49,12 @@ type cacheKey struct {
 	step     int64 // milliseconds, as all that follows
 	phase    int64 // of the steps: their remainder by step
 	lookback int64
+}
+
+// spanKey is a span of steps of a question.
+type spanKey struct {
+	cacheKey
+	from, to int64
 }
 
 // extent is a result for the steps from, from+step, … to.
@@ -56,7 +67,7 @@ type extent struct {
 
 func newResultCache(store series.Store, clock kernel.Clock) *resultCache {
 	watch, _ := store.(changeWatcher)
-	return &resultCache{watch: watch, clock: clock, entries: kernel.NewCache[cacheKey, *extent](cacheBudget)}
+	return &resultCache{watch: watch, clock: clock, entries: kernel.NewCache[cacheKey, *extent](cacheBudget), underway: map[spanKey]chan struct{}{}}
 }
 
 func (c *resultCache) on() bool { return c.watch != nil }
@@ -65,14 +76,39 @@ func (c *resultCache) forget(ws kernel.WorkspaceID) {
 	c.entries.DeleteFunc(func(k cacheKey) bool { return k.ws == ws })
 }
 
+// begin waits as long as somebody else evaluates the same, who leaves it in the cache if all goes well: a dashboard that
+// many look at is asked for by all of them at once. The caller calls done when it has its answer.
+func (c *resultCache) begin(ctx context.Context, key spanKey) (done func()) {
+	c.mu.Lock()
+	other := c.underway[key]
+	if other == nil {
+		mine := make(chan struct{})
+		c.underway[key] = mine
+		c.mu.Unlock()
+		return func() {
+			c.mu.Lock()
+			delete(c.underway, key)
+			c.mu.Unlock()
+			close(mine)
+		}
+	}
+	c.mu.Unlock()
+	select {
+	case <-other:
+	case <-ctx.Done():
+	}
+	return func() {}
+}
+
 // answer takes what the cache has and evaluates the rest: what lies before, and what lies after.
-func (c *resultCache) answer(ws kernel.WorkspaceID, expr parser.Expr, q Question, eval func(Span) (Answer, error)) (Answer, error) {
+func (c *resultCache) answer(ctx context.Context, ws kernel.WorkspaceID, expr parser.Expr, q Question, eval func(Span) (Answer, error)) (Answer, error) {
 	if q.Span.Step%time.Millisecond != 0 {
 		return eval(q.Span)
 	}
 	step, from := q.Span.Step.Milliseconds(), q.Span.From.UnixMilli()
 	to := from + (q.Span.To.UnixMilli()-from)/step*step
 	key := cacheKey{ws, expr.String(), step, modulo(from, step), q.Lookback.Milliseconds()}
+	defer c.begin(ctx, spanKey{key, from, to})()
 	now := &extent{from: from, to: to, state: c.watch.Now(ws), made: c.clock()} // before anything is read
 	have := c.usable(key, now, step)
 	c.count(now, have, step)

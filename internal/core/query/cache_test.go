@@ -1,10 +1,13 @@
 package query_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kept-dev/kept/internal/core/query"
@@ -137,4 +140,56 @@ func TestCacheForgetsWhatIsErased(t *testing.T) {
 	if after := answerText(w.Ask(t.Context(), testWS, q)); strings.Contains(after, "14 @") {
 		t.Errorf("after erasure %.200s", after)
 	}
+}
+
+// TestTheSameIsEvaluatedOnce has twenty ask for the same at once, while nothing is in the cache.
+func TestTheSameIsEvaluatedOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	load(t, w.store, testWS, fixture(), at(0), at(240))
+	q := query.Question{Expr: "rate(demo_requests_total[5m])", Span: query.Span{From: time.UnixMilli(at(0)), To: time.UnixMilli(at(239)), Step: 15 * time.Second}}
+	answers := make([]string, 20)
+	var all sync.WaitGroup
+	for i := range answers {
+		all.Go(func() {
+			q := q
+			if i%2 == 0 {
+				q.Expr = "topk(2, " + q.Expr + ")"
+			}
+			answers[i] = answerText(w.Ask(t.Context(), testWS, q))
+		})
+	}
+	all.Wait()
+	for i := range answers {
+		if answers[i] != answers[i%2] || strings.Contains(answers[i], "error") {
+			t.Errorf("%.300s, and %.300s", answers[i], answers[i%2])
+		}
+	}
+	if _, evaluated := w.Cached(); evaluated != 240 {
+		t.Errorf("%d steps were evaluated, not each once", evaluated)
+	}
+}
+
+// TestWaitingForTheSameEnds: who goes away while another evaluates the same does not wait for that.
+func TestWaitingForTheSameEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := query.NewResultCache()
+		done := c.Begin(t.Context(), "x")
+		ctx, cancel := context.WithCancel(t.Context())
+		var left, last bool
+		go func() { c.Begin(ctx, "x")(); left = true }()
+		go func() { c.Begin(t.Context(), "x")(); last = true }()
+		c.Begin(t.Context(), "y")()
+		cancel()
+		synctest.Wait()
+		if !left || last {
+			t.Error("who left", left, "who stayed", last)
+		}
+		done()
+		synctest.Wait()
+		if !last {
+			t.Error("waits on")
+		}
+	})
 }

@@ -45,3 +45,14 @@ func (g Gate) Known() int {
 
 // PromVersion is what clients are told.
 const PromVersion = promVersion
+
+// ResultCache is the cache of results.
+type ResultCache struct{ *resultCache }
+
+// NewResultCache makes one without a store.
+func NewResultCache() ResultCache { return ResultCache{newResultCache(nil, nil)} }
+
+// Begin begins to evaluate an expression.
+func (c ResultCache) Begin(ctx context.Context, expr string) (done func()) {
+	return c.begin(ctx, spanKey{cacheKey: cacheKey{expr: expr}})
+}
