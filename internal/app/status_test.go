@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/kept-dev/kept/internal/app"
+	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/testkit"
 )
 
@@ -70,7 +71,7 @@ func TestStatusPage(t *testing.T) {
 		}
 		one := home + "/incidents/" + id
 		p.Get(one).Want(http.StatusOK).Has("we look into it", "As customers see it")
-		p.PostForm(one, form("state", "sleeping", "text", "x")).Want(http.StatusUnprocessableEntity).Has("Choose one")
+		p.PostForm(one, form("state", "sleeping", "text", "x")).Want(http.StatusUnprocessableEntity).Has("one of these: investigating")
 		p.PostForm(one, form("state", "resolved", "text", "It works again.")).Want(http.StatusSeeOther)
 		a.MailTo(t, reader, "It works again.")
 		visitor.Get("/status/acme/incidents/"+id).Want(http.StatusOK).Has("It works again.", "we look into it")
@@ -110,6 +111,17 @@ func TestStatusPage(t *testing.T) {
 		p.PostForm(home+"/incidents", form("kind", "maintenance", "title", "Disk swap", "state", "planned", "starts", now.Add(24e12).Format("2006-01-02T15:04"),
 			"ends", now.Add(48e12).Format("2006-01-02T15:04"), "text", "Short breaks.")).Want(http.StatusSeeOther)
 		visitor.Get("/status/acme").Has("Planned", "Disk swap", "Short breaks.")
+
+		fired, rule := string(kernel.NewID(now)), string(kernel.NewID(now))
+		exec(t, a, `INSERT INTO alert_rules (id, workspace_id, group_name, position, name, body, pack, enabled, version, created_at, updated_at, updated_by, deleted_at)
+			VALUES ($1, $2, 'g', 0, 'HostDown', '{"kind":"expression","name":"HostDown","expr":"up"}', '', 0, 1, $3, $3, NULL, 0)`, rule, p.WorkspaceID, kernel.Micros(now))
+		exec(t, a, `INSERT INTO alerts (id, workspace_id, fingerprint, rule_id, name, severity, state, labels, value, started_at, fired_at, resolved_at, acked_at, acked_by)
+			VALUES ($1, $2, 'f', $3, 'HostDown', '', 'firing', '{}', '1', $4, $4, 0, 0, NULL)`, fired, p.WorkspaceID, rule, kernel.Micros(now))
+		one = p.Path("/alerts/a/" + fired)
+		p.Get(one).Want(http.StatusOK).Has("Tell customers", home+"/incidents/new?alert="+fired)
+		p.PostForm(home+"/incidents", form("kind", "incident", "alert", fired, "title", "We are down", "impact", "major", "state", "investigating",
+			"starts", now.Format("2006-01-02T15:04"), "text", "We look into it.")).Want(http.StatusSeeOther)
+		p.Get(one).Want(http.StatusOK).Has("Customers are told", "We are down (investigating)").Lacks("Tell customers")
 	})
 }
 

@@ -78,6 +78,7 @@ func (a *App) memberNames(ctx context.Context, ws kernel.WorkspaceID) (map[kerne
 func (a *App) joinTelemetry() {
 	c := &a.core
 	c.alert.UsePacks(a.rulePacks()...)
+	c.alert.UseTeller(c.status)
 	for _, m := range a.modules {
 		if p, ok := m.Module.(query.Source); ok {
 			c.query.Use(p)

@@ -76,6 +76,7 @@ type Module struct {
 	parser     parser.Parser
 	explainers []Explainer
 	packs      []RulePack
+	teller     Teller
 	listeners  []func(context.Context, kernel.WorkspaceID, Alert)
 
 	metrics  *rules.Metrics // of all managers together: one of its own for each would cost more than the rest of it

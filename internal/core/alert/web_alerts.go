@@ -248,8 +248,9 @@ type alertView struct {
 	RuleName    string
 	Similar     []alertRow
 	SilenceHref string
-	TellHref    string  // where customers are told
-	Form        ui.Form // of the acknowledgement
+	TellHref    string   // where customers are told
+	Told        *ui.Link // the incident, if they were
+	Form        ui.Form  // of the acknowledgement
 	Open        bool
 	May         bool
 	UnackHref   string
@@ -290,6 +291,9 @@ func (m *Module) renderAlert(w http.ResponseWriter, r *http.Request, id kernel.I
 	v.Stats = alertStats(v.alertRow)
 	v.SilenceHref = home(ws) + "/silences/new?alert=" + string(a.ID)
 	v.TellHref = "/w/" + string(ws) + "/status-page/incidents/new?alert=" + string(a.ID)
+	if v.Told, err = m.toldOf(ctx, ws, a.ID); err != nil {
+		return err
+	}
 	fields, text := withNotes([]ui.Field{{Name: "note", Label: "Note", Kind: "textarea", Rows: 2, MaxLength: maxNote, Value: r.PostFormValue("note"), Placeholder: "What you found, or what you do about it"}}, e)
 	v.Form = ui.Form{Action: v.Href + "/ack", Fields: fields, Submit: "Acknowledge", Error: text}
 	v.UnackHref, v.Home = v.Href+"/unack", home(ws)
@@ -369,7 +373,7 @@ func (m *Module) alertChart(ctx context.Context, ws kernel.WorkspaceID, rule Rul
 	if to.Sub(from) > 7*24*time.Hour {
 		from = to.Add(-7 * 24 * time.Hour)
 	}
-	chart := m.ruleChart(ctx, ws, rule.Name, expr, from, to, a.Labels)
+	chart := m.ruleChart(ctx, ws, rule.Name, expr, from, to, chartPoints, a.Labels)
 	if chart == nil {
 		return nil, expr
 	}
@@ -385,13 +389,14 @@ func (m *Module) alertChart(ctx context.Context, ws kernel.WorkspaceID, rule Rul
 // The limits of a chart beside a rule.
 const (
 	chartPoints = 240
+	testPoints  = 1000 // of a backtest, which is about a longer time: what is short should not fall between two
 	chartLines  = 8
 	chartTime   = 5 * time.Second
 )
 
-// ruleChart draws what a rule looks at, of the series that fit an alert's labels; nil where there are no numbers.
-func (m *Module) ruleChart(ctx context.Context, ws kernel.WorkspaceID, name, expr string, from, to time.Time, labels map[string]string) *ui.Chart {
-	step := max((to.Sub(from) / chartPoints).Round(time.Second), 5*time.Second)
+// ruleChart draws what a rule looks at at so many moments, of the series that fit an alert's labels; nil where there are no numbers.
+func (m *Module) ruleChart(ctx context.Context, ws kernel.WorkspaceID, name, expr string, from, to time.Time, points int, labels map[string]string) *ui.Chart {
+	step := max((to.Sub(from) / time.Duration(points)).Round(time.Second), 5*time.Second)
 	ctx, cancel := context.WithTimeout(ctx, chartTime)
 	defer cancel()
 	res, err := m.d.Query.Range(ctx, ws, expr, query.Span{From: from, To: to, Step: step})

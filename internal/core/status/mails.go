@@ -67,8 +67,13 @@ func serverContent(n Notice, text, base string) mail.Content {
 func (n Notice) when() string {
 	text := word(n.Kind) + ", " + n.State
 	if n.Kind == Maintenance {
-		const form = "2 January 2006, 15:04"
-		text += ", from " + n.StartsAt.UTC().Format(form) + " to " + n.EndsAt.UTC().Format(form) + " UTC"
+		const day, clock = "2 January 2006", "15:04"
+		from, to := n.StartsAt.UTC(), n.EndsAt.UTC()
+		end := to.Format(clock)
+		if from.Format(day) != to.Format(day) {
+			end = to.Format(day + ", " + clock)
+		}
+		text += ", " + from.Format(day+", "+clock) + " to " + end + " UTC"
 	}
 	return text + "."
 }

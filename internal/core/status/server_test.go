@@ -50,7 +50,7 @@ func TestNoticesOfTheServer(t *testing.T) {
 			t.Errorf("%+v, %v", s, err)
 		}
 
-		const banner = "New disks. Maintenance, planned, from"
+		const banner = "New disks. Maintenance, planned, 1 March 2026, 13:00 to 14:00 UTC."
 		hide := "/notices/" + string(n.ID) + "/hide"
 		bob.Get("/notices").Is(200, banner, hide)
 		stranger.Get("/sign-in").Is(200).Lacks(banner)
@@ -130,6 +130,9 @@ func TestIncidentOfAnAlert(t *testing.T) {
 	one := strings.TrimSuffix(made.Header.Get("Location"), "?done=published")
 	made.To(one + "?done=published")
 	ann.Get(fresh).To(one)
+	if link, err := w.ToldOf(t.Context(), w.ws, a.ID); err != nil || link == nil || link.Href != one || link.Label != "Our site is down (investigating)" {
+		t.Errorf("the alert leads to %v, %v", link, err)
+	}
 	ann.Get(one).Is(200, "Made from the alert", "HostDown, firing", "/alerts/a/"+string(a.ID)).Lacks("The alert is over")
 	w.Browser(t, "203.0.113.3").Get("/status/acme").Is(200, "Our site is down", "broken").Lacks("HostDown", "web-1")
 	a.State = alert.Resolved

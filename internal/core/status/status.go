@@ -202,7 +202,7 @@ func checkText(field, s string, most int) (string, error) {
 
 func checkState(kind, state string) error {
 	if !slices.Contains(states[kind], state) {
-		return kernel.InvalidField("state", "Choose one of these.")
+		return kernel.InvalidField("state", "The state is one of these: "+strings.Join(states[kind], ", ")+".")
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/kept-dev/kept/internal/kernel"
 	"github.com/kept-dev/kept/internal/platform/db"
 	"github.com/kept-dev/kept/internal/platform/seal"
+	"github.com/kept-dev/kept/internal/ui"
 )
 
 func errNone() error { return kernel.Errorf(kernel.NotFound, "There is no such incident.") }
@@ -59,7 +60,7 @@ func (m *Module) SavePage(ctx context.Context, p Page) error {
 		tx.AfterCommit(m.changed)
 		_, err = tx.Exec(ctx, `INSERT INTO status_pages (workspace_id, slug, title, about, public, updated_at) VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT (workspace_id) DO UPDATE SET slug = excluded.slug, title = excluded.title, about = excluded.about, public = excluded.public, updated_at = excluded.updated_at`,
-			string(p.WorkspaceID), p.Slug, p.Title, strings.TrimSpace(p.About), flag(p.Public), kernel.Micros(tx.Now()))
+			string(p.WorkspaceID), p.Slug, p.Title, strings.TrimSpace(p.About), db.Flag(p.Public), kernel.Micros(tx.Now()))
 		return err
 	})
 }
@@ -145,6 +146,15 @@ func (m *Module) OfAlert(ctx context.Context, ws kernel.WorkspaceID, id kernel.I
 		return n, false, err
 	}
 	return all[0], true, nil
+}
+
+// ToldOf implements alert.Teller.
+func (m *Module) ToldOf(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID) (*ui.Link, error) {
+	n, ok, err := m.OfAlert(ctx, ws, id)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return &ui.Link{Label: n.Title + " (" + n.State + ")", Href: noticeHref(ws, n.ID)}, nil
 }
 
 func (m *Module) notices(ctx context.Context, where string, args ...any) (out []Notice, err error) {
@@ -333,11 +343,4 @@ func (m *Module) check(ctx context.Context, ws kernel.WorkspaceID, n *Notice) (e
 		return !slices.ContainsFunc(known, func(c Component) bool { return c.ID == id })
 	})
 	return nil
-}
-
-func flag(on bool) int64 {
-	if on {
-		return 1
-	}
-	return 0
 }
