@@ -210,13 +210,6 @@ func (m *Module) CountHostKeys(ctx context.Context, ws kernel.WorkspaceID) (n in
 
 func countKeys(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, hosts bool) (n int64, err error) {
 	err = tx.QueryRow(ctx, `SELECT count(*) FROM api_keys WHERE workspace_id = $1 AND of_host = $3 AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $2)`,
-		ws, kernel.Micros(tx.Now()), flag(hosts)).Scan(&n)
+		ws, kernel.Micros(tx.Now()), db.Flag(hosts)).Scan(&n)
 	return n, err
-}
-
-func flag(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -123,7 +123,7 @@ func insertKey(ctx context.Context, tx *db.Tx, by audit.Actor, ws kernel.Workspa
 	_, err := tx.Exec(ctx, `INSERT INTO api_keys (id, workspace_id, name, prefix, key_hash, scopes, created_by, created_at, expires_at, last_used_at, revoked_at, replaces, of_host)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11)`,
 		k.ID, ws, k.Name, k.Prefix, hash[:], strings.Join(k.Scopes, " "), accountOf(by), kernel.Micros(k.CreatedAt),
-		kernel.Micros(k.ExpiresAt), string(replaces), flag(in.host))
+		kernel.Micros(k.ExpiresAt), string(replaces), db.Flag(in.host))
 	return k, text, err
 }
 

@@ -189,7 +189,7 @@ func insertRule(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, r Rule, p
 	r.ID, r.Version, r.CreatedAt, r.UpdatedAt = kernel.NewID(tx.Now()), 1, tx.Now(), tx.Now()
 	if _, err = tx.Exec(ctx, `INSERT INTO alert_rules (id, workspace_id, group_name, position, name, body, pack, enabled, version, created_at, updated_at, updated_by, deleted_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $9, $10, 0)`,
-		string(r.ID), string(ws), r.Group, position, r.Name, string(body), r.Pack, flag(r.Enabled), kernel.Micros(tx.Now()), account(ctx)); err != nil {
+		string(r.ID), string(ws), r.Group, position, r.Name, string(body), r.Pack, db.Flag(r.Enabled), kernel.Micros(tx.Now()), account(ctx)); err != nil {
 		return r, err
 	}
 	return r, addVersion(ctx, tx, ws, r, string(body))
@@ -213,7 +213,7 @@ func updateRule(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, r Rule, v
 	}
 	r.Version = now + 1
 	if _, err = tx.Exec(ctx, `UPDATE alert_rules SET group_name = $3, name = $4, body = $5, enabled = $6, version = $7, updated_at = $8, updated_by = $9
-		WHERE workspace_id = $1 AND id = $2`, string(ws), string(r.ID), r.Group, r.Name, string(body), flag(r.Enabled), r.Version, kernel.Micros(tx.Now()), account(ctx)); err != nil {
+		WHERE workspace_id = $1 AND id = $2`, string(ws), string(r.ID), r.Group, r.Name, string(body), db.Flag(r.Enabled), r.Version, kernel.Micros(tx.Now()), account(ctx)); err != nil {
 		return r, err
 	}
 	return r, addVersion(ctx, tx, ws, r, string(body))
@@ -223,13 +223,6 @@ func addVersion(ctx context.Context, tx *db.Tx, ws kernel.WorkspaceID, r Rule, b
 	_, err := tx.Exec(ctx, `INSERT INTO alert_rule_versions (rule_id, version, workspace_id, body, created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6)`,
 		string(r.ID), r.Version, string(ws), body, kernel.Micros(tx.Now()), account(ctx))
 	return err
-}
-
-func flag(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // Version is one state of a rule in the past.
@@ -267,7 +260,7 @@ func (m *Module) Versions(ctx context.Context, ws kernel.WorkspaceID, id kernel.
 // EnableRule turns a rule on or off.
 func (m *Module) EnableRule(ctx context.Context, ws kernel.WorkspaceID, id kernel.ID, on bool) error {
 	return m.changeRule(ctx, ws, `UPDATE alert_rules SET enabled = $3, updated_at = $4, updated_by = $5 WHERE workspace_id = $1 AND id = $2 AND deleted_at = 0`,
-		id, flag(on))
+		id, db.Flag(on))
 }
 
 // DeleteRule takes a rule away; for a while it can be brought back.

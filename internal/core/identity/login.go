@@ -68,7 +68,7 @@ func (m *Module) begin(ctx context.Context, tx *db.Tx, a Account, p Proof, d Dev
 	_, err := tx.Exec(ctx, `INSERT INTO logins (id, account_id, token_hash, method, ip, user_agent, created_at, last_seen_at, expires_at,
 			kind, country, proved_at, strong) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`, l.ID, l.AccountID, hash, l.Method, l.IP, l.UserAgent,
 		kernel.Micros(l.CreatedAt), kernel.Micros(l.LastSeenAt), kernel.Micros(l.ExpiresAt),
-		l.Kind, l.Country, kernel.Micros(l.ProvedAt), flag(l.Strong))
+		l.Kind, l.Country, kernel.Micros(l.ProvedAt), db.Flag(l.Strong))
 	return Session{Login: l, Token: token}, err
 }
 

@@ -146,16 +146,9 @@ func (m *Module) Renew(ctx context.Context, tx *db.Tx, login kernel.ID, p Proof)
 func (m *Module) rotate(ctx context.Context, tx *db.Tx, l Login) (Session, error) {
 	token, hash := newSecret()
 	_, err := tx.Exec(ctx, `UPDATE logins SET token_hash = $2, proved_at = $3, strong = $4 WHERE id = $1`,
-		l.ID, hash, kernel.Micros(l.ProvedAt), flag(l.Strong))
+		l.ID, hash, kernel.Micros(l.ProvedAt), db.Flag(l.Strong))
 	m.loginsChanged(tx, l.AccountID)
 	return Session{Login: l, Token: token}, err
-}
-
-func flag(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // EndLogins ends an account's logins, all but one (empty: all), for instance after a change of how the person signs in.

@@ -266,17 +266,10 @@ func (m *Module) Create(ctx context.Context, ws kernel.WorkspaceID, kindKey stri
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO notify_channels (id, workspace_id, name, name_key, kind, resolved, sealed, failures, disabled_at, disabled_why, not_before, created_at, updated_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, '', 0, $8, $8)`,
-			c.ID, ws, c.Name, strings.ToLower(c.Name), c.Kind, flag(c.Resolved), sealed, kernel.Micros(now))
+			c.ID, ws, c.Name, strings.ToLower(c.Name), c.Kind, db.Flag(c.Resolved), sealed, kernel.Micros(now))
 		return err
 	})
 	return c, named(err)
-}
-
-func flag(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // nameKey is how a name is compared.
@@ -318,7 +311,7 @@ func (m *Module) save(ctx context.Context, c Channel) error {
 	}
 	return named(m.db.Tx(ctx, func(tx *db.Tx) error {
 		n, err := tx.Exec(ctx, `UPDATE notify_channels SET name = $3, name_key = $4, resolved = $5, sealed = $6, failures = 0, not_before = 0, updated_at = $7
-			WHERE workspace_id = $1 AND id = $2 AND deleted_at = 0`, c.ws, c.ID, c.Name, nameKey(c), flag(c.Resolved), sealed, kernel.Micros(tx.Now()))
+			WHERE workspace_id = $1 AND id = $2 AND deleted_at = 0`, c.ws, c.ID, c.Name, nameKey(c), db.Flag(c.Resolved), sealed, kernel.Micros(tx.Now()))
 		if err == nil && n == 0 {
 			return errNoChannel()
 		}

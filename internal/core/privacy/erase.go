@@ -110,7 +110,7 @@ func (m *Module) storeReceipt(ctx context.Context, r Receipt) error {
 	return m.db.Tx(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO erasure_receipts (id, workspace_id, started_at, finished_at, key_destroyed,
 			complete, collections) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			r.ID, r.Workspace, kernel.Micros(r.Started), kernel.Micros(r.Finished), flag(r.KeyDestroyed), flag(r.Complete),
+			r.ID, r.Workspace, kernel.Micros(r.Started), kernel.Micros(r.Finished), db.Flag(r.KeyDestroyed), db.Flag(r.Complete),
 			string(text))
 		return err
 	})
@@ -140,11 +140,4 @@ func (m *Module) Receipts(ctx context.Context, ws kernel.WorkspaceID) ([]Receipt
 		out = append(out, r)
 	}
 	return out, rows.Err()
-}
-
-func flag(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -170,7 +170,7 @@ func insertUser(ctx context.Context, tx *db.Tx, u *User) error {
 	_, err := tx.Exec(ctx, `INSERT INTO scim_users (id, workspace_id, user_name, user_key, external_id, email, email_key, given_name, family_name, display_name,
 		active, managed, account_id, created_at, updated_at) VALUES ($3, $1, $4, $5, $6, $7, $2, $8, $9, $10, $11, $12, (`+accountByAddress+`), $13, $13)`,
 		u.WorkspaceID, u.emailKey(), u.ID, u.UserName, key(u.UserName), u.ExternalID, u.Email, u.GivenName, u.FamilyName, u.DisplayName,
-		flag(u.Active), flag(u.managed), kernel.Micros(tx.Now()))
+		db.Flag(u.Active), db.Flag(u.managed), kernel.Micros(tx.Now()))
 	return err
 }
 
@@ -183,15 +183,8 @@ func updateUser(ctx context.Context, tx *db.Tx, u User) error {
 	_, err := tx.Exec(ctx, `UPDATE scim_users SET user_name = $4, user_key = $5, external_id = $6, email = $7, email_key = $2, given_name = $8, family_name = $9,
 		display_name = $10, active = $11, updated_at = $12, account_id = coalesce(account_id, (`+accountByAddress+`))
 		WHERE workspace_id = $1 AND id = $3`, u.WorkspaceID, u.emailKey(), u.ID, u.UserName, key(u.UserName), u.ExternalID, u.Email,
-		u.GivenName, u.FamilyName, u.DisplayName, flag(u.Active), kernel.Micros(tx.Now()))
+		u.GivenName, u.FamilyName, u.DisplayName, db.Flag(u.Active), kernel.Micros(tx.Now()))
 	return err
-}
-
-func flag(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // Group is a group of an organisation's directory.
