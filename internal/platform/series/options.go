@@ -111,7 +111,7 @@ func (c compactor) Write(dest string, b tsdb.BlockReader, mint, maxt int64, base
 		return nil, err
 	}
 	defer c.leave()
-	return c.Compactor.Write(dest, b, mint, maxt, base)
+	return c.Compactor.Write(dest, leanBlock{b}, mint, maxt, base)
 }
 
 func (c compactor) Compact(dest string, dirs []string, open []*tsdb.Block) ([]ulid.ULID, error) {
