@@ -2,9 +2,6 @@ package access
 
 import (
 	"slices"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/kept-dev/kept/internal/kernel"
 )
@@ -26,16 +23,11 @@ func TokenScopes() []string { return []string{ScopeRead, ScopeWrite, ScopeAccoun
 
 // cleanName makes a name presentable.
 func cleanName(s, whenEmpty string) (string, error) {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "")), " ")
-	switch {
-	case s == "":
-		return s, kernel.InvalidField("name", whenEmpty)
-	case utf8.RuneCountInString(s) > maxName:
-		return s, kernel.InvalidField("name", "Use at most 60 characters.")
-	case strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }):
-		return s, kernel.InvalidField("name", "A name has visible characters only.")
+	s, err := kernel.CleanName("name", s, maxName)
+	if err == nil && s == "" {
+		err = kernel.InvalidField("name", whenEmpty)
 	}
-	return s, nil
+	return s, err
 }
 
 // cleanScopes sorts scopes and holds them to those that are allowed.

@@ -3,10 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/core/mail"
@@ -49,18 +46,6 @@ func (a Account) actor() audit.Actor {
 func (a Account) target() string { return "account:" + string(a.ID) }
 
 const maxName = 100 // characters
-
-// cleanName keeps a name to one visible line.
-func cleanName(s string) (string, error) {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "")), " ")
-	if utf8.RuneCountInString(s) > maxName {
-		return "", kernel.InvalidField("name", "Use at most 100 characters.")
-	}
-	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) {
-		return "", kernel.InvalidField("name", "A name has visible characters only.")
-	}
-	return s, nil
-}
 
 const accountColumns = `id, email, email_key, name, password_hash, verified_at, created_at, location, location_source, age_met`
 

@@ -13,7 +13,7 @@ import (
 
 // Rename sets the name of the person who asks; empty removes it.
 func (m *Module) Rename(ctx context.Context, by httpx.Actor, name string) error {
-	name, err := cleanName(name)
+	name, err := kernel.CleanName("name", name, maxName)
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,6 @@ package identity
 
 import (
 	"context"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/kernel"
@@ -21,21 +18,9 @@ const (
 
 const maxLocation = 100 // characters
 
-// cleanLocation keeps a location to one visible line.
-func cleanLocation(s string) (string, error) {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "")), " ")
-	if utf8.RuneCountInString(s) > maxLocation {
-		return "", kernel.InvalidField("location", "Use at most 100 characters.")
-	}
-	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) {
-		return "", kernel.InvalidField("location", "A place has visible characters only.")
-	}
-	return s, nil
-}
-
 // Locate sets where the person who asks is; empty removes it.
 func (m *Module) Locate(ctx context.Context, by httpx.Actor, location string) error {
-	location, err := cleanLocation(location)
+	location, err := kernel.CleanName("location", location, maxLocation)
 	if err != nil {
 		return err
 	}

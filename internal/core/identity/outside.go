@@ -63,7 +63,7 @@ func (m *Module) Admit(ctx context.Context, tx *db.Tx, n Newcomer, p Proof, d De
 	if err != nil {
 		return Session{}, err
 	}
-	name, err := cleanName(n.Name)
+	name, err := kernel.CleanName("name", n.Name, maxName)
 	if err != nil {
 		return Session{}, err
 	}

@@ -72,7 +72,7 @@ func (m *Module) FinishSignUp(ctx context.Context, in FinishSignUp) (s Session, 
 	if err != nil {
 		return s, "", err
 	}
-	name, err := cleanName(in.Name)
+	name, err := kernel.CleanName("name", in.Name, maxName)
 	if err != nil {
 		return s, "", err
 	}

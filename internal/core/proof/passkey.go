@@ -3,11 +3,8 @@ package proof
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
@@ -77,7 +74,7 @@ func errNoPasskey() error { return kernel.Errorf(kernel.NotFound, "There is no s
 
 // RenamePasskey gives a passkey of the person who asks another name.
 func (m *Module) RenamePasskey(ctx context.Context, by httpx.Actor, id kernel.ID, name string) error {
-	name, err := cleanName(name)
+	name, err := kernel.CleanName("name", name, maxName)
 	if err != nil {
 		return err
 	}
@@ -94,18 +91,6 @@ func (m *Module) RenamePasskey(ctx context.Context, by httpx.Actor, id kernel.ID
 		}
 		return audit.Record(ctx, tx, audit.Event{Action: "passkey.rename", Target: "passkey:" + string(id)})
 	})
-}
-
-// cleanName keeps a name to one visible line.
-func cleanName(s string) (string, error) {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "")), " ")
-	if utf8.RuneCountInString(s) > maxName {
-		return "", kernel.InvalidField("name", fmt.Sprintf("Use at most %d characters.", maxName))
-	}
-	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) {
-		return "", kernel.InvalidField("name", "A name has visible characters only.")
-	}
-	return s, nil
 }
 
 // RemovePasskey removes a passkey of the person who asks and signs out all other browsers. The last way of signing in

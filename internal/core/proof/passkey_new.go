@@ -90,7 +90,7 @@ func (m *Module) FinishPasskey(ctx context.Context, by httpx.Actor, flow, name s
 	if m.party == nil {
 		return p, s, m.errNoPasskeys()
 	}
-	if name, err = cleanName(name); err != nil {
+	if name, err = kernel.CleanName("name", name, maxName); err != nil {
 		return p, s, err
 	}
 	parsed, err := parseAttestation(answer)

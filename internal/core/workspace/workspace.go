@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/kept-dev/kept/internal/core/audit"
 	"github.com/kept-dev/kept/internal/core/mail"
@@ -163,16 +161,14 @@ type Workspace struct {
 }
 
 func cleanName(s string) (string, error) {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "")), " ")
+	s, err := kernel.CleanName("name", s, maxName)
 	switch {
+	case err != nil:
+		return "", err
 	case s == "":
 		return "", kernel.InvalidField("name", "Give the workspace a name, such as that of your team.")
-	case utf8.RuneCountInString(s) > maxName:
-		return "", kernel.InvalidField("name", "Use at most 60 characters.")
 	case strings.Contains(s, "://") || strings.Contains(strings.ToLower(s), "www."): // it stands in mails to strangers
 		return "", kernel.InvalidField("name", "A name is not the address of a page.")
-	case strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }):
-		return "", kernel.InvalidField("name", "A name has visible characters only.")
 	}
 	return s, nil
 }
