@@ -36,6 +36,16 @@ var onePlace = []struct {
 		map[string]string{"internal/ui/": "stands here", "internal/app/demo_test.go": "shows what is in view, and at times of its own"},
 	},
 	{
+		regexp.MustCompile(`[u]nicode\.Bidi_Control`),
+		"kernel.CleanName refuses what cannot be seen in a name",
+		map[string]string{"internal/kernel/": "stands here"},
+	},
+	{
+		regexp.MustCompile(`^func [f]lag\(\w+ bool\)`),
+		"db.Flag is how a column holds a truth",
+		nil,
+	},
+	{
 		regexp.MustCompile(`^func [l]ook\(`),
 		"uitest.Page.Look looks at a page: axe, widths, colours",
 		nil,
