@@ -52,8 +52,30 @@ func TestDashboardsInABrowser(t *testing.T) {
 		p.Wait(t, `document.querySelector("`+x.wait+`")`)
 		p.Look(t, x.name)
 	}
+	jsonInABrowser(t, p, server.URL+dashHref(w.ws, id))
 	arrangeInABrowser(t, p, server.URL+dashHref(w.ws, id))
 	embedInABrowser(t, w, p, server.URL, id)
+}
+
+// jsonInABrowser edits the text: what is no JSON is said while one types, what is no dashboard when it is saved, both by line.
+func jsonInABrowser(t *testing.T, p *uitest.Page, place string) {
+	t.Helper()
+	const editor = `document.querySelector("kept-json").shadowRoot`
+	p.Go(t, place+"/json")
+	p.Wait(t, editor+`.querySelector(".cm-lineNumbers")`)
+	p.Look(t, "dashboard-json")
+	p.Run(t, `document.querySelector("kept-json").focus()`)
+	p.Press(t, "x")
+	p.Wait(t, editor+`.querySelector("#said").textContent.startsWith("Line 1: ")`)
+	p.Press(t, kb.Backspace)
+	p.Wait(t, editor+`.querySelector("#said").textContent === ""`)
+	p.Press(t, kb.ArrowDown) // before "version"
+	p.Press(t, `"colour": 1,`)
+	p.Wait(t, `document.querySelector("#f-json").value.includes('"colour": 1,')`)
+	p.Click(t, ".form-end .btn-primary")
+	p.Wait(t, editor+`.querySelector("#said").textContent === 'Line 2: there is no field "colour".'`)
+	p.Wait(t, editor+`.querySelector(".cm-lintRange-error")`)
+	p.Axe(t)
 }
 
 // arrangeInABrowser moves and resizes panels with the keyboard and with the pointer, and saves once.

@@ -18,6 +18,26 @@ type jsonView struct {
 	Saves  int64
 }
 
+// Places are the errors with their lines, as JSON for the editor; empty where none has one.
+func (v jsonView) Places() string {
+	type place struct {
+		Line int    `json:"line"`
+		Text string `json:"text"`
+	}
+	var out []place
+	for _, text := range v.Errors {
+		var n int
+		if _, err := fmt.Sscanf(text, "Line %d:", &n); err == nil {
+			_, rest, _ := strings.Cut(text, ": ")
+			out = append(out, place{n, rest})
+		}
+	}
+	if out == nil {
+		return ""
+	}
+	return string(encode(out))
+}
+
 // Lines is how high the editor is.
 func (v jsonView) Lines() int { return min(40, max(16, strings.Count(v.Text, "\n")+2)) }
 

@@ -7,6 +7,7 @@ import "./copy";
 import "./dialog";
 import "./filters";
 import "./form-errors";
+import "./json-island";
 import "./live";
 import "./menu";
 import "./moment";
