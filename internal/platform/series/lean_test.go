@@ -2,10 +2,17 @@ package series
 
 import (
 	"math"
+	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/tsdb/chunks"
+
+	"github.com/kept-dev/kept/internal/kernel"
 )
 
 // filled is an XOR2 chunk with n samples, and start times from the sample starts on; negative: none.
@@ -71,5 +78,52 @@ func TestLeanChunks(t *testing.T) {
 				t.Errorf("%d samples: sample %d was %v and is %v", c.n, i, was[i], is[i])
 			}
 		}
+	}
+}
+
+// TestBlocksAreLean: two hours with a sample every 40 seconds are one chunk of 180 samples, and on disk it has no start times.
+func TestBlocksAreLean(t *testing.T) {
+	t.Parallel()
+	store, err := OpenTSDB(Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	ws, begin := kernel.WorkspaceID(kernel.NewID(time.Now())), time.Now().Truncate(2*time.Hour).Add(-2*time.Hour)
+	app := store.For(ws).AppenderV2(t.Context())
+	for i := range 180 {
+		if _, err := app.Append(0, labels.FromStrings("__name__", "m"), 0, begin.Add(time.Duration(i)*40*time.Second).UnixMilli(), float64(i/9), nil, nil, storage.AOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := app.Append(0, labels.FromStrings("__name__", "m"), 0, begin.Add(2*time.Hour).UnixMilli(), 1, nil, nil, storage.AOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := app.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	used, err := store.acquire(t.Context(), ws, toWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.release(used)
+	if err := store.writeHead(t.Context(), used, begin.Add(2*time.Hour).UnixMilli()); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(store.cfg.Dir, string(ws), "0*", "chunks"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	r, err := chunks.NewDirReader(files[0], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	c, _, err := r.ChunkOrIterable(chunks.Meta{Ref: chunks.ChunkRef(chunks.SegmentHeaderSize)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.NumSamples() != 180 || c.Encoding() != chunkenc.EncXOR2 || c.Bytes()[2] != 0 {
+		t.Errorf("%d samples in %s, with the header %x", c.NumSamples(), c.Encoding(), c.Bytes()[2])
 	}
 }
