@@ -50,13 +50,13 @@ func (m *Module) draw(ctx context.Context, ws kernel.WorkspaceID, r Rule, b *Bac
 	if r.Kind == KindAbsence || r.Kind == KindRecording {
 		expr = b.Expr
 	}
-	chart := m.ruleChart(ctx, ws, r.Name, expr, b.From, b.To, labels)
+	chart := m.ruleChart(ctx, ws, r.Name, expr, b.From, b.To, testPoints, labels)
 	if chart == nil {
 		return
 	}
 	chart.ID = "backtest-chart"
 	for _, extra := range m.companions(r) {
-		c := m.ruleChart(ctx, ws, extra.label, extra.expr, b.From, b.To, labels)
+		c := m.ruleChart(ctx, ws, extra.label, extra.expr, b.From, b.To, testPoints, labels)
 		if c == nil || len(c.Series) > chartLines/2 {
 			continue
 		}

@@ -286,6 +286,8 @@ func TestPages(t *testing.T) {
 		o.Post(mine + "/delete").To(s.path("/routing?done=saved"))
 		o.Get(mine).Is(404)
 		o.Post(s.path("/routing/default/delete")).Is(409)
+		o.Post(s.path("/routing/default"), "name", "Everything else", "channel-0", slack, "group_by", "alertname", "wait", "1s", "interval", "1m", "repeat", "7h").To(s.path("/routing?done=saved"))
+		o.Get(s.path("/routing")).Is(200, "every 7h", "On-call Slack")
 		o.Post(s.path("/routing/inhibit/add"), "source", `alertname="HostDown"`, "target", "", "equal", "instance").Is(422)
 		o.Post(s.path("/routing/inhibit/add"), "source", `alertname="HostDown"`, "target", `severity="warning"`, "equal", "instance").To(s.path("/routing?done=saved"))
 		o.Post(s.path("/routing/inhibit/delete"), "index", "1").To(s.path("/routing?done=saved"))
@@ -334,10 +336,29 @@ func TestPagesLookRight(t *testing.T) {
 		s.seed(t, Alert{Name: "HighLoad", RuleID: r.ID, Severity: "critical", State: Resolved, Value: 7, Labels: map[string]string{"instance": "web-1", "team": "shop"},
 			Annotations: map[string]string{"summary": "Load of web-1 is 7"}, StartedAt: at, FiredAt: at.Add(5 * time.Minute), ResolvedAt: at.Add(20 * time.Minute)})
 	}
-	if _, err := s.m.SaveSilence(t.Context(), s.ws, Silence{Matchers: []Matcher{{"instance", "=~", "db.*"}}, Until: time.Now().Add(time.Hour), Comment: "The disk is on order"}); err != nil {
+	quiet, err := s.m.SaveSilence(t.Context(), s.ws, Silence{Matchers: []Matcher{{"instance", "=~", "db.*"}}, Until: time.Now().Add(time.Hour), Comment: "The disk is on order"})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.m.SaveWindow(t.Context(), s.ws, Window{Name: "Database upgrade", Matchers: []Matcher{{"instance", "=~", "db.*"}}, Start: time.Now().Add(time.Hour), Lasts: 2 * time.Hour, Rule: "FREQ=WEEKLY;BYDAY=SU", Zone: "Europe/Berlin"}); err != nil {
+	if _, err := s.m.SaveSilence(t.Context(), s.ws, Silence{Matchers: []Matcher{{"alertname", "=", "HighLoad"}, {"team", "!=", "ops"}}, From: time.Now().Add(time.Hour), Until: time.Now().Add(9 * time.Hour), Comment: "Load test tonight"}); err != nil {
+		t.Fatal(err)
+	}
+	over, err := s.m.SaveSilence(t.Context(), s.ws, Silence{Matchers: []Matcher{{"alertname", "=", "Watchdog"}}, Until: time.Now().Add(time.Hour)})
+	if err == nil {
+		err = s.m.ExpireSilence(t.Context(), s.ws, over.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Value, r.For = 6, modelDuration(5*time.Minute)
+	if r, err = s.m.SaveRule(t.Context(), s.ws, r, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.m.SaveWindow(t.Context(), s.ws, Window{Name: "Move to the new rack", Start: time.Now().Add(-time.Hour), Lasts: 3 * time.Hour, Zone: "UTC", Matchers: []Matcher{{"instance", "=", "web-9"}}}); err != nil {
+		t.Fatal(err)
+	}
+	planned, err := s.m.SaveWindow(t.Context(), s.ws, Window{Name: "Database upgrade", Matchers: []Matcher{{"instance", "=~", "db.*"}}, Start: time.Now().Add(time.Hour), Lasts: 2 * time.Hour, Rule: "FREQ=WEEKLY;BYDAY=SU", Zone: "Europe/Berlin"})
+	if err != nil {
 		t.Fatal(err)
 	}
 	routing := defaultRouting()
@@ -356,7 +377,7 @@ func TestPagesLookRight(t *testing.T) {
 	p.Wait(t, `!document.querySelector("#f-password")`)
 	pages := map[string]string{"alerts": "", "alert": "/a/" + string(a.ID), "packs": "/packs?test=hosts", "route": "/routing/oncall"}
 	if os.Getenv(uitest.Shots) != "" { // the others are made of the same parts
-		maps.Copy(pages, map[string]string{"history": "/history", "rules": "/rules", "rule": "/rules/" + string(r.ID), "rule-anomaly": "/rules/new?kind=anomaly", "silences": "/silences",
+		maps.Copy(pages, map[string]string{"history": "/history", "rules": "/rules", "rule": "/rules/" + string(r.ID), "rule-anomaly": "/rules/new?kind=anomaly", "rule-versions": "/rules/" + string(r.ID) + "/versions", "silence-edit": "/silences/" + string(quiet.ID), "window-edit": "/maintenance/" + string(planned.ID), "silences": "/silences",
 			"silence": "/silences/new?alert=" + string(a.ID), "windows": "/maintenance", "window": "/maintenance/new", "routing": "/routing", "import": "/rules/import"})
 	}
 	for name, path := range pages {

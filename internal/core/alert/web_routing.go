@@ -134,17 +134,20 @@ func (m *Module) newRoutePage(w http.ResponseWriter, r *http.Request) error {
 	return m.renderRoute(w, r, fresh, nil, nil)
 }
 
-func (m *Module) findRoute(r *http.Request) (routing Routing, route *Route, err error) {
-	if routing, err = m.ReadRouting(r.Context(), wsOf(r)); err != nil {
-		return routing, nil, err
+// findRoute finds the route in the path, within the routing: who changes the one has changed the other.
+func (m *Module) findRoute(r *http.Request) (routing *Routing, route *Route, err error) {
+	all, err := m.ReadRouting(r.Context(), wsOf(r))
+	if err != nil {
+		return nil, nil, err
 	}
+	routing = &all
 	id := r.PathValue("id")
 	if id == "default" {
 		return routing, &routing.Default, nil
 	}
 	i := slices.IndexFunc(routing.Routes, func(x Route) bool { return x.ID == id })
 	if i < 0 {
-		return routing, nil, kernel.Errorf(kernel.NotFound, "There is no such route.")
+		return nil, nil, kernel.Errorf(kernel.NotFound, "There is no such route.")
 	}
 	return routing, &routing.Routes[i], nil
 }
@@ -316,12 +319,14 @@ func (m *Module) saveRoutePost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var routing Routing
+	var routing *Routing
 	var route *Route
 	if r.PathValue("id") == "new" {
-		if routing, err = m.ReadRouting(r.Context(), wsOf(r)); err != nil {
+		all, err := m.ReadRouting(r.Context(), wsOf(r))
+		if err != nil {
 			return err
 		}
+		routing = &all
 		routing.Routes = append(routing.Routes, Route{})
 		route = &routing.Routes[len(routing.Routes)-1]
 	} else if routing, route, err = m.findRoute(r); err != nil {
@@ -341,7 +346,7 @@ func (m *Module) saveRoutePost(w http.ResponseWriter, r *http.Request) error {
 		next.ID = string(kernel.NewID(time.Now()))
 	}
 	*route = next
-	return m.saveRouting(w, r, routing, "alert_route.save", "alert_route:"+next.ID)
+	return m.saveRouting(w, r, *routing, "alert_route.save", "alert_route:"+next.ID)
 }
 
 func (m *Module) saveRouting(w http.ResponseWriter, r *http.Request, routing Routing, action, target string) error {
@@ -371,7 +376,7 @@ func (m *Module) moveRoutePost(w http.ResponseWriter, r *http.Request) error {
 	if i >= 0 && j >= 0 && j < len(routing.Routes) {
 		routing.Routes[i], routing.Routes[j] = routing.Routes[j], routing.Routes[i]
 	}
-	return m.saveRouting(w, r, routing, "alert_route.move", "alert_route:"+r.PathValue("id"))
+	return m.saveRouting(w, r, *routing, "alert_route.move", "alert_route:"+r.PathValue("id"))
 }
 
 func (m *Module) deleteRoutePost(w http.ResponseWriter, r *http.Request) error {
@@ -384,7 +389,7 @@ func (m *Module) deleteRoutePost(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := route.ID
 	routing.Routes = slices.DeleteFunc(routing.Routes, func(x Route) bool { return x.ID == id })
-	return m.saveRouting(w, r, routing, "alert_route.delete", "alert_route:"+id)
+	return m.saveRouting(w, r, *routing, "alert_route.delete", "alert_route:"+id)
 }
 
 func (m *Module) addInhibitPost(w http.ResponseWriter, r *http.Request) error {
