@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -25,28 +23,12 @@ func TestChannelsInABrowser(t *testing.T) {
 	base := server.URL + "/w/" + string(w.ws)
 	page := uitest.Start(t).Open(t, server.URL+"/sign-in?next=/w/"+string(w.ws)+"/channels")
 	wait := func(text string) { t.Helper(); page.Wait(t, `document.body.textContent.includes(`+"`"+text+"`"+`)`) }
-	reach := func(name string) {
-		t.Helper()
-		page.FocusOrder(t, 80)
-		if missed := page.Unreached(t); len(missed) > 0 {
-			t.Errorf("%s: out of reach of the keyboard: %q", name, missed)
-		}
-	}
-	shot := func(name string) { // pages that are like others are only drawn
-		t.Helper()
-		if dir := os.Getenv(uitest.Shots); dir != "" {
-			page.Screenshot(t, filepath.Join(dir, name+"-wide.png"), 1280, false)
-			page.Screenshot(t, filepath.Join(dir, name+"-phone-dark.png"), 390, true)
-			page.Size(t, 1280, 900)
-			page.Dark(t, false)
-		}
-	}
 	page.Fill(t, "#f-email", owner)
 	page.Fill(t, "#f-password", accesstest.Password)
 	page.Click(t, "form .form-end button")
 	wait("Set up a channel")
-	shot("channels-empty")
-	reach("channels")
+	page.Shoot(t, "channels-empty")
+	page.Reach(t, "channels")
 
 	page.Click(t, `a[href$="kind=discord"]`)
 	wait("How to get there")
@@ -60,22 +42,22 @@ func TestChannelsInABrowser(t *testing.T) {
 	wait("Nothing has been sent over it yet")
 	page.Click(t, `form[action$="/test"] button`)
 	wait("TestOfChannel")
-	shot("delivery")
+	page.Shoot(t, "delivery")
 	page.Axe(t)
-	reach("delivery")
+	page.Reach(t, "delivery")
 
 	page.Go(t, base+"/channels/new?kind=email")
 	page.Fill(t, "#f-name", "Night shift")
 	page.Fill(t, "#f-addresses", owner+"\nnight@example.net")
 	page.Click(t, ".form .form-end button")
 	wait("Recipients")
-	shot("channel-mail")
+	page.Shoot(t, "channel-mail")
 	page.Go(t, base+"/channels/new?kind=webhook")
 	page.Fill(t, "#f-name", "Automation")
 	page.Fill(t, "#f-url", "https://hooks.example.com/kept")
 	page.Click(t, ".form .form-end button")
 	wait("Copy the secret now")
-	shot("secret")
+	page.Shoot(t, "secret")
 
 	slack := w.setUp(t, "slack")
 	p.set(http.StatusNotFound, "")
@@ -91,20 +73,20 @@ func TestChannelsInABrowser(t *testing.T) {
 	page.Go(t, base+"/channels/"+string(slack.ID))
 	wait("Turned off")
 	page.Look(t, "channel-off")
-	reach("channel")
+	page.Reach(t, "channel")
 	page.Go(t, base+"/channels")
 	page.Look(t, "channels")
 	page.Go(t, base+"/deliveries")
-	shot("deliveries")
+	page.Shoot(t, "deliveries")
 	page.Go(t, base+"/channels/"+string(slack.ID)+"/delete")
-	shot("delete")
+	page.Shoot(t, "delete")
 	page.Click(t, ".form .form-end button")
 	wait(" is deleted.")
 
 	push := w.make(t, "webpush", nil)
 	page.Go(t, base+"/channels/"+string(push.ID))
 	page.Wait(t, `!document.querySelector("kept-push [data-on]").hidden`)
-	shot("channel-push")
+	page.Shoot(t, "channel-push")
 	page.Axe(t)
 	sub, err := json.Marshal(p.phone.subscription(p.server.URL + "/push/browser-in-a-test"))
 	if err != nil {
