@@ -12,9 +12,9 @@ import (
 	"github.com/prometheus/prometheus/util/annotations"
 )
 
-// openQuerier opens a querier of a database. Where blocks follow each other, as they do unless samples came late, a series
-// is read from one after the other; the database's own querier keeps all of them open at each sample and looks at each to
-// find out which is next.
+// openQuerier opens a querier of a database. Where blocks and what is in memory follow each other, as they do unless samples
+// came late, a series is read from one after the other; the database's own querier keeps all of them open and looks at each
+// to find out which is next.
 func openQuerier(db *tsdb.DB, mint, maxt int64) (storage.Querier, error) {
 	// What is in memory begins here, and what is older is in blocks by now: they are listed afterwards.
 	cut := db.Head().MinTime()
@@ -22,7 +22,7 @@ func openQuerier(db *tsdb.DB, mint, maxt int64) (storage.Querier, error) {
 		return db.Querier(mint, maxt)
 	}
 	blocks := slices.DeleteFunc(slices.Clone(db.Blocks()), func(b *tsdb.Block) bool { return !b.OverlapsClosedInterval(mint, maxt) })
-	if len(blocks) < 2 || !inTurn(blocks, cut) {
+	if len(blocks) == 0 || len(blocks) == 1 && maxt < cut || !inTurn(blocks, cut) {
 		return db.Querier(mint, maxt)
 	}
 	q := &joinedQuerier{db: db, mint: mint, maxt: maxt, cut: cut}
