@@ -14,7 +14,7 @@ var statusTones = map[string]struct {
 	"completed": {ToneGood, "check"}, "succeeded": {ToneGood, "check"}, "ok": {ToneGood, "check"},
 	"kept": {ToneGood, "check"}, "verified": {ToneGood, "check"}, "healthy": {ToneGood, "check"},
 	"resolved": {ToneGood, "check"}, "sent": {ToneGood, "check"}, "paid": {ToneGood, "check"}, "enabled": {ToneGood, "check"},
-	"failed": {ToneBad, "x"}, "error": {ToneBad, "x"}, "broken": {ToneBad, "x"}, "discarded": {ToneBad, "x"},
+	"failed": {ToneBad, "x"}, "failing": {ToneBad, "alert"}, "error": {ToneBad, "x"}, "broken": {ToneBad, "x"}, "discarded": {ToneBad, "x"},
 	"firing": {ToneBad, "bell"}, "down": {ToneBad, "x"}, "revoked": {ToneBad, "x"}, "crashed": {ToneBad, "x"},
 	"stalled": {ToneWarn, "alert"}, "late": {ToneWarn, "clock"}, "stuck": {ToneWarn, "alert"},
 	"retrying": {ToneWarn, "refresh"}, "retryable": {ToneWarn, "refresh"}, "pending": {ToneWarn, "clock"},

@@ -110,6 +110,11 @@ func connectHref(ws kernel.WorkspaceID) string { return hostsHref(ws) + "/connec
 func usageHref(ws kernel.WorkspaceID) string   { return "/w/" + url.PathEscape(string(ws)) + "/usage" }
 func dropsHref(ws kernel.WorkspaceID) string   { return usageHref(ws) + "/drops" }
 
+// usageDashboard is the dashboard that core/usage brings.
+func usageDashboard(ws kernel.WorkspaceID) string {
+	return "/w/" + url.PathEscape(string(ws)) + "/dashboards/app.usage.overview"
+}
+
 func hostHref(ws kernel.WorkspaceID, id kernel.ID) string {
 	return hostsHref(ws) + "/" + url.PathEscape(string(id))
 }

@@ -393,3 +393,18 @@ func TestOurDashboardAndRulesCanBeRead(t *testing.T) {
 		}
 	}
 }
+
+// TestARestartIsSaid: a host that was restarted within the hour says so, and is well all the same.
+func TestARestartIsSaid(t *testing.T) {
+	t.Parallel()
+	m := &Module{}
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for ago, want := range map[time.Duration]string{10 * time.Minute: "Restarted 10 minutes ago", 61 * time.Minute: ""} {
+		v := unknown()
+		v.HasSeries, v.Seen = true, now
+		row := hostRow{Troubles: m.troubles("ws", Host{Source: fromSeries, BootedAt: now.Add(-ago)}, v, now)}
+		if got := row.First(); want == "" && got != nil || want != "" && (got == nil || got.Text != want || got.weight >= 30) {
+			t.Errorf("%v after a restart: %+v", ago, got)
+		}
+	}
+}

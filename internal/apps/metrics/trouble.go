@@ -32,6 +32,7 @@ const (
 	bufferedWarn         = 10 * time.Minute
 	silentAfter          = 2 * time.Minute // without a sample, at least
 	silentAfterIntervals = 4
+	restartedLately      = time.Hour
 )
 
 // silent tells whether a host has stopped reporting. What counts are samples: an agent may say hello and send none.
@@ -100,6 +101,10 @@ func (m *Module) troubles(ws kernel.WorkspaceID, h Host, v *vitals, now time.Tim
 	if h.Buffered >= bufferedWarn {
 		text, _ := ui.Duration(h.Buffered)
 		add(30, ui.ToneNeutral, "Still sends %s of samples from before", text)
+	}
+	if up := now.Sub(latest(h.BootedAt, v.Booted)); up >= 0 && up < restartedLately {
+		text, _ := ui.Plural(max(1, int(up.Minutes())), "minute", "minutes")
+		add(20, ui.ToneNeutral, "Restarted %s ago", text)
 	}
 	if m.outdated(h) {
 		add(10, ui.ToneNeutral, "Agent %s; this server comes with %s", h.Agent, m.d.Version)

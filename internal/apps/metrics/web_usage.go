@@ -65,6 +65,9 @@ func (m *Module) usagePage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := ui.Page{Title: "Usage", App: appKey, Section: usageHref(a.WorkspaceID), Lead: "What metrics there are, what they take, and which of them nobody looks at.", Body: v}
+	if v.Empty == nil {
+		page.Actions = []ui.Action{{Label: "Over time", Href: usageDashboard(a.WorkspaceID), Icon: "chart"}}
+	}
 	switch r.URL.Query().Get("done") {
 	case "dropped":
 		page.Toasts = []ui.Toast{{Tone: ui.ToneGood, Text: "The rule is in force: what it matches is dropped when it comes. What is stored stays."}}
@@ -89,6 +92,10 @@ func (m *Module) usageView(ctx context.Context, a httpx.Actor) (*usageView, erro
 			Action: &ui.Action{Label: "Connect a host", Href: connectHref(ws), Primary: true}}
 		return v, nil
 	}
+	limit, err := m.sampleLimit(ctx, ws)
+	if err != nil {
+		return nil, err
+	}
 	uses, err := m.metricUses(ctx, ws, m.d.Clock())
 	if err != nil {
 		m.d.Logger.LogAttrs(ctx, slog.LevelWarn, "usage: metrics could not be counted", slog.Any("cause", err))
@@ -103,14 +110,22 @@ func (m *Module) usageView(ctx context.Context, a httpx.Actor) (*usageView, erro
 			}
 		}
 	}
-	v.Stats, v.Progress = usageStats(stats, uses, len(v.Unused))
+	v.Stats, v.Progress = usageStats(stats, uses, len(v.Unused), limit)
 	v.More = max(0, len(uses)-usageMetrics)
 	v.Metrics, v.Unused = uses[:min(usageMetrics, len(uses))], v.Unused[:min(usageUnused, len(v.Unused))]
 	v.Labels, v.Pairs = stats.ByLabel, stats.ByPair
 	return v, nil
 }
 
-func usageStats(s series.Stats, uses []metricUse, unused int) ([]ui.Stat, *ui.Progress) {
+// sampleLimit is how many samples a second the workspace may send; 0 is no limit.
+func (m *Module) sampleLimit(ctx context.Context, ws kernel.WorkspaceID) (float64, error) {
+	if m.d.Rate == nil {
+		return 0, nil
+	}
+	return m.d.Rate(ctx, ws)
+}
+
+func usageStats(s series.Stats, uses []metricUse, unused int, limit float64) ([]ui.Stat, *ui.Progress) {
 	count := func(n int64) string { text, _ := ui.Count(n); return text }
 	var rate float64
 	for _, u := range uses {
@@ -127,7 +142,14 @@ func usageStats(s series.Stats, uses []metricUse, unused int) ([]ui.Stat, *ui.Pr
 			active.Tone = ui.ToneBad
 		}
 	}
-	out := []ui.Stat{active, {Label: "Metrics", Value: count(int64(len(uses)))}, {Label: "Samples a second", Value: ui.Number(rate), Hint: "over five minutes"},
+	samples := ui.Stat{Label: "Samples a second", Value: ui.Number(rate), Hint: "over five minutes"}
+	if limit > 0 {
+		samples.Hint = "of " + ui.Number(limit) + ", over five minutes"
+		if rate >= limit {
+			samples.Tone = ui.ToneBad
+		}
+	}
+	out := []ui.Stat{active, {Label: "Metrics", Value: count(int64(len(uses)))}, samples,
 		{Label: "Not in use", Value: count(int64(unused)), Hint: "metrics"}}
 	if s.Bytes > 0 {
 		text, _ := ui.Bytes(s.Bytes)
