@@ -3,7 +3,6 @@
 package host
 
 import (
-	"errors"
 	"log/slog"
 	"os"
 	"regexp"
@@ -33,13 +32,6 @@ type Host struct {
 }
 
 type system struct{}
-
-var errNoData = errors.New("nothing to read here")
-
-type collector struct {
-	name    string
-	collect func(*Host, *metric.Set) error
-}
 
 var collectors = []collector{
 	{"cpu", (*Host).cpu},
@@ -72,40 +64,6 @@ func New(o Options) *Host {
 
 // Close lets go of what it holds open.
 func (h *Host) Close() {}
-
-// Collect adds what is read at each interval.
-func (h *Host) Collect(s *metric.Set) { h.run(collectors, s) }
-
-// CollectSlow adds what is read once a minute.
-func (h *Host) CollectSlow(s *metric.Set) { h.run(slow, s) }
-
-var descSuccess = gauge("node_scrape_collector_success", "node_exporter: Whether a collector succeeded.")
-
-func (h *Host) run(list []collector, s *metric.Set) {
-	for _, c := range list {
-		if !h.opts.wants(c.name) {
-			continue
-		}
-		err := c.collect(h, s)
-		if errors.Is(err, errNoData) {
-			continue
-		}
-		if failed := err != nil; failed != h.failed[c.name] {
-			h.failed[c.name] = failed
-			if failed {
-				h.opts.Log.Warn("cannot be read", "collector", c.name, "error", err)
-			}
-		}
-		s.Add(descSuccess, truth(err == nil), "collector", c.name)
-	}
-}
-
-func truth(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
-}
 
 var (
 	descCPU      = counter("node_cpu_seconds_total", "Seconds the CPUs spent in each mode.")
