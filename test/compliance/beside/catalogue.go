@@ -35,7 +35,7 @@ var (
 
 // Questions about no metric in particular, and such that go wrong.
 var others = []string{
-	`up`, `count by (job) ({__name__!=""})`, `count({job="node"})`, `sum by (job, instance) (up)`, `group by (job) (up)`, `topk(5, count by (__name__) ({job="node"}))`, `time()`, `vector(1)`, `scalar(sum(up))`,
+	`up`, `count by (job) ({job!=""})`, `count({job="node"})`, `sum by (job, instance) (up)`, `group by (job) (up)`, `topk(5, count by (__name__) ({job="node"}))`, `time()`, `vector(1)`, `scalar(sum(up))`,
 	`day_of_week()`, `hour(vector(1700000000))`, `days_in_month()`, `minute()`, `pi()`, `1 + 2 * 3 ^ 2`, `"text"`, `Inf`, `NaN`, `-Inf`, `0x1f`, `1e3`,
 	`absent(up{job="nothing"})`, `absent(up)`, `up{job=~"n.*"}`, `up{job!~"n.*"}`, `up{job=""}`, `up == 1`, `up unless up{job="node"}`, `up{job="node"} or up`, `up and on (job) up{job="prometheus"}`,
 	`node_filesystem_avail_bytes / node_filesystem_size_bytes`, `1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[1m]))`,
@@ -64,7 +64,7 @@ func catalogue(s server) (out []question, err error) {
 			question{"/api/v1/query_range", values("query", expr, "start", stamp(end.Add(-55*time.Minute)), "end", stamp(end), "step", "60"), false},
 			question{"/api/v1/query_range", values("query", expr, "start", stamp(end.Add(-7*time.Minute-time.Second)), "end", stamp(end), "step", "7.5"), false})
 	}
-	names, err := s.strings("/api/v1/label/__name__/values", values("start", stamp(end.Add(-10*time.Minute)), "end", stamp(end)))
+	names, err := s.strings("/api/v1/label/__name__/values", values("match[]", `{job!=""}`, "start", stamp(end.Add(-10*time.Minute)), "end", stamp(end)))
 	if err != nil {
 		return nil, err
 	}
@@ -96,16 +96,17 @@ func fill(form, name string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(form, "%[1]s", name), "%s", name)
 }
 
-// lists are the questions about names and values.
+// lists are the questions about names and values. Everything that was scraped has a job; what Kept counts of a workspace's
+// use (kept_usage_…) has none, and a stock server has nothing like it.
 func lists(names []string, end time.Time) (out []question) {
 	span := func(more ...string) url.Values {
 		return values(append([]string{"start", stamp(end.Add(-50 * time.Minute)), "end", stamp(end)}, more...)...)
 	}
 	for _, name := range []string{"job", "instance", "__name__", "le", "mode", "device", "nothing", "fstype"} {
 		path := "/api/v1/label/" + name + "/values"
-		out = append(out, question{path, span(), false}, question{path, span("match[]", `{job="node"}`), false}, question{path, span("match[]", "up", "match[]", `{__name__=~"node_cpu.*"}`), false})
+		out = append(out, question{path, span("match[]", `{job!=""}`), false}, question{path, span("match[]", `{job="node"}`), false}, question{path, span("match[]", "up", "match[]", `{__name__=~"node_cpu.*"}`), false})
 	}
-	out = append(out, question{"/api/v1/labels", span(), false}, question{"/api/v1/labels", span("match[]", "up"), false}, question{"/api/v1/labels", span("match[]", "bad{"), false},
+	out = append(out, question{"/api/v1/labels", span("match[]", `{job!=""}`), false}, question{"/api/v1/labels", span("match[]", "up"), false}, question{"/api/v1/labels", span("match[]", "bad{"), false},
 		question{"/api/v1/series", span(), false}, question{"/api/v1/series", span("match[]", "{}"), false}, question{"/api/v1/label/job/values", span("limit", "1"), false})
 	for _, name := range append(spread(names, 60), `{job="node",__name__=~".+_total"}`, `{le="+Inf"}`) {
 		out = append(out, question{"/api/v1/series", span("match[]", name), true})

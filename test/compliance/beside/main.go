@@ -2,6 +2,7 @@
 //
 //	beside tee     LISTEN FILE   takes remote write, gives each request to both and keeps it in the file
 //	beside replay  FILE          sends what a tee kept to both
+//	beside bytes   DIR DIR       tells how much disk the samples take, in the data directories of the stock server and of Kept
 //	beside demo                  writes two hours of the metrics that the PromQL compliance tester asks for to both
 //	beside compare               asks both the same questions and compares the answers byte for byte
 //
@@ -47,8 +48,10 @@ func run(args []string) error {
 		return runReplay(args[1], stock, kept)
 	case len(args) == 1 && args[0] == "demo":
 		return runDemo(stock, kept)
+	case len(args) == 3 && args[0] == "bytes":
+		return runBytes(stock, args[1], args[2])
 	case len(args) == 1 && args[0] == "compare":
 		return runCompare(stock, kept)
 	}
-	return errors.New("usage: beside tee LISTEN FILE | replay FILE | demo | compare")
+	return errors.New("usage: beside tee LISTEN FILE | replay FILE | bytes STOCK KEPT | demo | compare")
 }
