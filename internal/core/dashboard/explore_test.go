@@ -324,7 +324,9 @@ func TestNativeHistograms(t *testing.T) {
 
 type tracer struct{}
 
-func (tracer) TraceHref(ws kernel.WorkspaceID, trace string) string { return "/w/" + string(ws) + "/jobs?trace=" + trace }
+func (tracer) TraceHref(ws kernel.WorkspaceID, trace string) string {
+	return "/w/" + string(ws) + "/jobs?trace=" + trace
+}
 
 // TestExemplars: they are drawn where the axis has their unit, else at the foot, with the trace that they lead to.
 func TestExemplars(t *testing.T) {

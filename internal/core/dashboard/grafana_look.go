@@ -207,9 +207,10 @@ func (im *importer) property(title string, q grafanaProperty, p *Panel, l *Look)
 
 func (im *importer) customProperty(id, text string, raw json.RawMessage, l *Look) bool {
 	var o struct {
-		Mode string `json:"mode"`
-		Fill string `json:"fill"`
-		Viz  bool   `json:"viz"`
+		Mode  string          `json:"mode"`
+		Group json.RawMessage `json:"group"`
+		Fill  string          `json:"fill"`
+		Viz   bool            `json:"viz"`
 	}
 	_ = json.Unmarshal(raw, &o)
 	switch {
@@ -223,7 +224,8 @@ func (im *importer) customProperty(id, text string, raw json.RawMessage, l *Look
 	case id == "custom.lineStyle":
 		l.Dash = o.Fill == "dash" || o.Fill == "dot"
 	case id == "custom.stacking" && o.Mode != "percent":
-		stacked := o.Mode == "normal"
+		// A group of its own is a series that stands beside the stack.
+		stacked := o.Mode == "normal" && (len(o.Group) == 0 || string(o.Group) == `"A"`)
 		l.Stack = &stacked
 	case id == "custom.hideFrom" && o.Viz, id == "custom.hidden" && string(raw) == "true":
 		l.Hide = true
