@@ -1,6 +1,6 @@
 #!/bin/sh
 # A host alert explains itself, from end to end: an agent reports this machine, a process burns a core, and the message that
-# a webhook gets, as well as the alert's page, name that process. It needs Go and Linux, and takes a minute.
+# a webhook gets, as well as the alert's page, name that process. It needs Go and Linux, and takes two minutes.
 . "$(dirname "$0")/lib.sh"
 port=${PORT:-18970}
 
@@ -48,7 +48,14 @@ until [ -n "$(curl -fsS -H "Authorization: Bearer $key" -G "$url/prometheus/api/
 done
 cp "$(command -v yes)" "$work/coreburner"
 for n in 1 2 3 4; do start "burner$n" sh -c 'exec "$0" >/dev/null' "$work/coreburner"; done
-sleep 20 # it goes on for a few measurements before somebody is told
+
+# The agent measures processes once a minute: an alert that has waited for longer than that names who was at it.
+i=0
+until [ -n "$(curl -fsS -H "Authorization: Bearer $key" -G "$url/prometheus/api/v1/query" --data-urlencode 'query=kept_process_cpu_ratio{process="coreburner"} > 0.1' | grep -o '"value"')" ]; do
+	i=$((i + 1))
+	[ $i -lt 300 ] || { echo "the agent does not tell of the process"; exit 1; }
+	sleep 0.5
+done
 
 curl -fsS -X PUT -H "Authorization: Bearer $key" -H 'Content-Type: application/yaml' "$url/api/v1/rules" --data-binary @- >/dev/null <<'YAML'
 groups:

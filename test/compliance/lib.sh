@@ -22,12 +22,12 @@ start() {
 	started="$! $started"
 }
 
-# ready URL LOG waits until an address answers.
+# ready URL LOG waits until an address answers, as long as the program that was started last lives.
 ready() {
 	i=0
 	until curl -fsS "$1" >/dev/null 2>&1; do
 		i=$((i + 1))
-		[ $i -lt 300 ] || { tail -20 "$2"; exit 1; }
+		kill -0 "${started%% *}" 2>/dev/null && [ $i -lt 300 ] || { tail -20 "$2"; exit 1; }
 		sleep 0.1
 	done
 }

@@ -1,11 +1,7 @@
 #!/bin/sh
 # Sends metrics with the OTLP exporter of OpenTelemetry's Go SDK (protobuf, gzip) to a real Kept server, and asks for them
 # again. It needs Go and a Go module proxy.
-set -eu
-root=$(cd "$(dirname "$0")/../.." && pwd)
-work=$(mktemp -d)
-server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT INT TERM
+. "$(dirname "$0")/lib.sh"
 
 mkdir "$work/client"
 cat >"$work/client/main.go" <<'GO'
@@ -56,24 +52,13 @@ go mod init client >/dev/null 2>&1
 go get go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp@v1.38.0 go.opentelemetry.io/otel/sdk/metric@v1.38.0 >/dev/null 2>&1
 go build -o "$work/sender" .
 
-kept=${KEPT:-$work/kept}
-[ -x "$kept" ] || (cd "$root" && CGO_ENABLED=0 go build -o "$kept" ./cmd/kept)
-"$kept" setup --data "$work/data" --email suite@example.com --password "a long enough password" --json >"$work/setup.json"
-key=$(sed -n 's/.*"api_key":"\([^"]*\)".*/\1/p' "$work/setup.json")
-port=${PORT:-18920}
-"$kept" serve --data "$work/data" --addr "127.0.0.1:$port" >"$work/server.log" 2>&1 &
-server=$!
-i=0
-until curl -fsS "http://127.0.0.1:$port/readyz" >/dev/null 2>&1; do
-	i=$((i + 1))
-	[ $i -lt 100 ] || { cat "$work/server.log"; exit 1; }
-	sleep 0.1
-done
-"$work/sender" "http://127.0.0.1:$port/v1/metrics" "$key"
+build_kept
+serve_kept data "${PORT:-18920}"
+"$work/sender" "$url/v1/metrics" "$key"
 
 status=0
 ask() { # query, expected value
-	got=$(curl -fsSG -H "Authorization: Bearer $key" --data-urlencode "query=$1" "http://127.0.0.1:$port/prometheus/api/v1/query" | sed -n 's/.*"value":\[[^,]*,"\([^"]*\)"\].*/\1/p')
+	got=$(curl -fsSG -H "Authorization: Bearer $key" --data-urlencode "query=$1" "$url/prometheus/api/v1/query" | sed -n 's/.*"value":\[[^,]*,"\([^"]*\)"\].*/\1/p')
 	if [ "$got" = "$2" ]; then
 		echo "ok    $1 = $2"
 	else
