@@ -3,14 +3,15 @@
 package series_test
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/kept-dev/kept/internal/platform/series"
 	"github.com/kept-dev/kept/internal/platform/series/seriestest"
@@ -39,32 +40,32 @@ func realPrometheus(t *testing.T, program string) (address string) {
 	}
 	place := l.Addr().String()
 	l.Close()
-	log, err := os.Create(filepath.Join(dir, "log"))
+	c := exec.Command(program, "--config.file="+conf, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--storage.tsdb.retention.time=10y", "--web.listen-address="+place,
+		"--web.enable-remote-write-receiver", "--web.enable-admin-api", "--enable-feature=exemplar-storage")
+	log, err := c.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command(program, "--config.file="+conf, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--storage.tsdb.retention.time=10y", "--web.listen-address="+place,
-		"--web.enable-remote-write-receiver", "--web.enable-admin-api", "--enable-feature=exemplar-storage")
-	c.Stdout, c.Stderr = log, log
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
+	said, read := bufio.NewScanner(log), make(chan struct{})
 	t.Cleanup(func() {
 		_ = c.Process.Signal(os.Interrupt)
+		<-read
 		_ = c.Wait()
-		log.Close()
 	})
-	address = "http://" + place
-	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		if res, err := http.Get(address + "/-/ready"); err == nil {
-			res.Body.Close()
-			if res.StatusCode == http.StatusOK {
-				return address
-			}
-		}
-		if time.Now().After(end) {
-			text, _ := os.ReadFile(log.Name())
-			t.Fatalf("Prometheus does not start:\n%s", text)
-		}
+	ready := false
+	for !ready && said.Scan() {
+		t.Log(said.Text())
+		ready = strings.Contains(said.Text(), "ready to receive web requests")
 	}
+	go func() {
+		defer close(read)
+		_, _ = io.Copy(io.Discard, log)
+	}()
+	if !ready {
+		t.Fatal("Prometheus does not start")
+	}
+	return "http://" + place
 }
