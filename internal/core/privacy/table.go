@@ -59,14 +59,6 @@ func (t Table) Declare(c Collection) Collection {
 	return c
 }
 
-// DeclareAll declares tables that differ in nothing but their fields.
-func (t Table) DeclareAll(list ...Collection) []Collection {
-	for i := range list {
-		list[i] = t.Declare(list[i])
-	}
-	return list
-}
-
 // of is SQL for the rows of a workspace, $1, or with an empty one for all. It says false where there can be none.
 func (t Table) of(ws kernel.WorkspaceID) (string, bool) {
 	if ws == "" {
