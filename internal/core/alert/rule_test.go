@@ -1,7 +1,10 @@
 package alert
 
 import (
+	"encoding/json"
+	"maps"
 	"math/rand/v2"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -278,11 +281,55 @@ func FuzzYAML(f *testing.F) {
 	})
 }
 
+// FuzzRuleForm: whatever a form says, it is refused, or becomes a rule that compiles and is the same when it is stored and read.
+func FuzzRuleForm(f *testing.F) {
+	for _, form := range []url.Values{
+		{"kind": {"threshold"}, "name": {"HighLoad"}, "group": {"hosts"}, "expr": {`node_load5{instance=~"web.*"} / on (instance) count by (instance) (node_cpu_seconds_total{mode="idle"})`},
+			"compare": {">"}, "value": {"1,5"}, "for": {"10m"}, "keep": {"5m"}, "severity": {"critical"}, "summary": {"Load of {{ $labels.instance }} is {{ $value | humanize }}"}, "interval": {"30s"}},
+		{"kind": {"absence"}, "name": {"HostDown"}, "group": {"hosts"}, "expr": {"up{job=\"node\"}"}, "each": {"on"}, "window": {"5m"}, "severity": {"critical"}},
+		{"kind": {"forecast"}, "name": {"DiskFills"}, "group": {"hosts"}, "expr": {`node_filesystem_avail_bytes{fstype!~"tmpfs|overlay"}`}, "compare": {"<"}, "value": {"0"}, "horizon": {"1d"}, "window": {"6h"}},
+		{"kind": {"anomaly"}, "name": {"OrdersOdd"}, "group": {"shop"}, "expr": {"sum(rate(orders_total[5m]))"}, "direction": {"below"}, "weeks": {"4"}, "deviations": {"5"}, "ignore": {"0.1"}, "for": {"30m"}},
+		{"kind": {"expression"}, "name": {"JobsFail"}, "group": {"jobs"}, "expr": {`sum by (queue) (rate(jobs_failed_total[5m])) > 0`}, "labels": {"team=shop\nsla=gold"}, "annotations": {"runbook_url=https://example.com/a=b"}},
+		{"kind": {"recording"}, "name": {"instance:load:avg5m"}, "group": {"rec"}, "expr": {"avg_over_time(node_load1[5m])"}},
+		{"kind": {"threshold"}, "name": {"x"}, "group": {"g"}, "expr": {"1"}, "compare": {"=="}, "value": {"NaN"}, "for": {"1y1s"}, "weeks": {"-1"}},
+	} {
+		f.Add(form.Encode())
+	}
+	m := compiler()
+	f.Fuzz(func(t *testing.T, text string) {
+		form, err := url.ParseQuery(text)
+		if err != nil {
+			return
+		}
+		rule, _, err := readRule(form)
+		if err != nil {
+			return
+		}
+		if _, err := m.check(rule); err != nil {
+			return
+		}
+		again := Rule{Group: rule.Group}
+		if err := json.Unmarshal([]byte(encode(rule)), &again); err != nil {
+			t.Fatalf("%+v: %v", rule, err)
+		}
+		want, _ := m.compile(rule)
+		if got, err := m.check(again); err != nil || got.Expr != want.Expr || got.For != want.For || !maps.Equal(got.Labels, want.Labels) || !maps.Equal(got.Annotations, want.Annotations) {
+			t.Fatalf("%+v became %+v: %v", rule, again, err)
+		}
+	})
+}
+
 // FuzzMatchers: what is read is written so that it is read again as the same.
 func FuzzMatchers(f *testing.F) {
 	f.Add("severity=\"critical\"\nhost=~\"web.*\"")
 	f.Add(`a!~"(",b=c`)
 	f.Add("{a=\"b\\\"c\\n\"}")
+	for _, s := range []string{ // those of Alertmanager's own documents and tests
+		`{foo="bar",dings!="bums"}`, `{quote="She said: \"Hi, ladies! That's gender-neutral…\""}`, `foo=~"bar|baz"`, `alertname = Watchdog`, `{"foo 🙂"!~"bar🙂"}`, `severity=~"critical|warning", env!=""`,
+		"alertname=\"HostDiskFills\"\ninstance=\"db-1\"\nmountpoint=\"/var/lib/postgresql\"\ndevice=\"/dev/nvme0n1p1\"", `a="b", c`, `{}`, `a=`, `=b`, `a=~"["`,
+	} {
+		f.Add(s)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		list, err := ReadMatchers(text)
 		if err != nil {
@@ -303,6 +350,14 @@ func FuzzWindow(f *testing.F) {
 	f.Add("FREQ=WEEKLY;BYDAY=SU", int64(0))
 	f.Add("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", int64(1e9))
 	f.Add("FREQ=DAILY;INTERVAL=0;COUNT=-1", int64(1e9))
+	for _, s := range []string{ // those of RFC 5545, section 3.8.5.3
+		"FREQ=DAILY;COUNT=10", "FREQ=DAILY;UNTIL=19971224T000000Z", "FREQ=WEEKLY;INTERVAL=2;WKST=SU", "FREQ=WEEKLY;COUNT=10;WKST=SU;BYDAY=TU,TH", "FREQ=MONTHLY;COUNT=10;BYDAY=1FR",
+		"FREQ=MONTHLY;INTERVAL=2;COUNT=10;BYDAY=1SU,-1SU", "FREQ=MONTHLY;BYMONTHDAY=-3", "FREQ=YEARLY;INTERVAL=3;COUNT=10;BYYEARDAY=1,100,200", "FREQ=YEARLY;BYWEEKNO=20;BYDAY=MO",
+		"FREQ=MONTHLY;BYDAY=FR;BYMONTHDAY=13", "FREQ=YEARLY;INTERVAL=4;BYMONTH=11;BYDAY=TU;BYMONTHDAY=2,3,4,5,6,7,8", "FREQ=MONTHLY;COUNT=3;BYDAY=TU,WE,TH;BYSETPOS=3",
+		"RRULE:FREQ=MONTHLY;BYDAY=1SA", "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR",
+	} {
+		f.Add(s, int64(1.8e9))
+	}
 	f.Fuzz(func(t *testing.T, rule string, start int64) {
 		w := Window{Name: "x", Start: time.Unix(start%4e9, 0), Lasts: time.Hour, Rule: rule, Zone: "Europe/Berlin"}
 		if checkWindow(w, time.Unix(2e9, 0)) != nil {
