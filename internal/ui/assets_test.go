@@ -123,22 +123,31 @@ func get(u *UI, path string, header map[string]string) *httptest.ResponseRecorde
 func TestScriptBudget(t *testing.T) {
 	t.Parallel()
 	u := newUI(t, Config{})
-	total, styles := 0, 0
+	page, err := distFS.ReadFile("dist/" + u.assets.manifest["kept.js"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	total, styles, editors := 0, 0, 0
 	for name, f := range u.assets.files {
 		switch {
+		case strings.HasPrefix(name, "arrange."): // where panels are arranged
+			if n := len(f.gzip()); n > 4<<10 {
+				t.Errorf("arrange.js has %d bytes gzipped", n)
+			}
 		case strings.HasPrefix(name, "chart."):
 			if n := len(f.gzip()); n > 34<<10 {
 				t.Errorf("chart.js has %d bytes gzipped", n)
 			}
-		case strings.HasPrefix(name, "promql."):
-			if n := len(f.gzip()); n > 160<<10 {
-				t.Errorf("promql.js has %d bytes gzipped", n)
-			}
+		case strings.HasPrefix(name, "promql."), strings.HasPrefix(name, "json."), strings.HasPrefix(name, "chunk.") && !strings.Contains(string(page), "from\"./"+name):
+			editors += len(f.gzip())
 		case strings.HasSuffix(name, ".js"):
 			total += len(f.gzip())
 		case strings.HasSuffix(name, ".css"):
 			styles += len(f.gzip())
 		}
+	}
+	if editors == 0 || editors > 164<<10 {
+		t.Errorf("the editors have %d bytes gzipped", editors)
 	}
 	if total == 0 || total > 30_000 || styles > 14_000 {
 		t.Errorf("scripts %d bytes gzipped (limit 30000), styles %d (limit 14000)", total, styles)
