@@ -127,7 +127,7 @@ func provisioned(t *testing.T, p *testkit.Person, key, kind string, body map[str
 }
 
 // notThings are wildcards that name no thing of anybody's.
-var notThings = []string{"/assets/", "/status/", "/notices/", "/mailbox/", "/mail/", "/sign-in/with/{provider}", "/account/providers/{provider}", "/account/transfers/{ws}",
+var notThings = []string{"/agent/", "/assets/", "/status/", "/notices/", "/mailbox/", "/mail/", "/sign-in/with/{provider}", "/account/providers/{provider}", "/account/transfers/{ws}",
 	"/scim/v2/ResourceTypes/", "/scim/v2/Schemas/", "/w/{ws}/explore/", "/prometheus/api/v1/label/"}
 
 // TestIDsOfOthersAreNotFound asks every route that takes an id for a thing of another person's and another workspace's, with

@@ -107,10 +107,10 @@ func (e *entry) pattern() string {
 	return e.Method + " " + e.Path
 }
 
-// wantsJSON tells whether the client is a program: those of an API are (ours, and below /prometheus/ that of Prometheus),
-// elsewhere what it accepts decides.
+// wantsJSON tells whether the client is a program: those of an API are, ours or that of Prometheus, elsewhere what it
+// accepts decides.
 func wantsJSON(r *http.Request) bool {
-	if strings.Contains(r.URL.Path, "/api/") {
+	if strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, "/prometheus/api/") {
 		return true
 	}
 	accept := r.Header.Get("Accept")
