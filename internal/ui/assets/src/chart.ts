@@ -1,16 +1,15 @@
 // Draws with uPlot. Fetched only where a chart is.
 import uPlot from "../../thirdparty/uplot/uPlot.esm.js";
+import { gutter, moments, reach } from "./chart-axis";
 import { cells, greatest, scale as heatScale, stepOf } from "./chart-heat";
 import { legendOf, moment, type Legend } from "./chart-legend";
 import { dotsOf, endless, Flags, marks, thresholds, type Paint } from "./chart-marks";
 import { axesOf, axisAt, colors, kindOf, known, same, nothing, unitOf, wordFor, type Axis, type Data, type Line } from "./chart-model";
 import { markedAt, rowsAt, Tip } from "./chart-tip";
 import { axisText, format, steps } from "./chart-units";
-import { day, minute, second } from "./time";
 
 export type { Data } from "./chart-model";
 
-const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 // Drawing is one chart in its element. It lives until destroy.
 export class Drawing {
@@ -469,33 +468,4 @@ function lonely(u: uPlot, series: number): number[] | null {
     if (values[i] != null && values[i - 1] == null && values[i + 1] == null) found.push(i);
   }
   return found.length ? found : null;
-}
-
-// reach is what a value axis shows. Zero is in sight, unless lines are far
-// from it and close together; filled ones always stand on it.
-function reach(lo: number | null, hi: number | null, flat: boolean, min?: number, max?: number): uPlot.Range.MinMax {
-  if (lo == null || hi == null) return [min ?? 0, max ?? (min ?? 0) + 1];
-  const far = !flat && hi - lo < 0.25 * Math.min(Math.abs(lo), Math.abs(hi)) && lo * hi > 0;
-  const air = far ? Math.max((hi - lo) * 0.1, Math.abs(hi) * 1e-3) : 0;
-  const bottom = min ?? (far ? lo - air : lo >= 0 ? 0 : lo * 1.08);
-  const top = max ?? (far ? hi + air : hi <= 0 ? 0 : hi * 1.08);
-  return top > bottom ? [bottom, top] : [bottom, bottom + 1];
-}
-
-function gutter(_u: uPlot, labels: string[] | null): number {
-  return 16 + Math.max(0, ...(labels ?? []).map((s) => s?.length ?? 0)) * 7;
-}
-
-function moments(_u: uPlot, splits: number[], _axis: number, _space: number, step: number): string[] {
-  let last = "";
-  return splits.map((s) => {
-    const d = new Date(s * 1000);
-    const today = day(d);
-    const date = `${d.getDate()} ${months[d.getMonth()]}`;
-    const fresh = today !== last && last !== "";
-    last = today;
-    if (step >= 86400) return date;
-    if (fresh) return date;
-    return step >= 60 ? minute(d) : second(d);
-  });
 }
