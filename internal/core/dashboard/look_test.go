@@ -32,7 +32,7 @@ func drawn(p Panel, series ...string) picture {
 		}
 		name, value, _ := strings.Cut(set, "=")
 		l.labels, l.label, l.look = labels.FromStrings("__name__", "m", name, value), value, p.Targets[l.target].Look
-		l.points = []promql.FPoint{{T: at.UnixMilli(), F: v}}
+		l.points, l.end = []promql.FPoint{{T: at.UnixMilli(), F: v}}, &v
 		lines = append(lines, l)
 	}
 	pic.fill(lines, span)

@@ -134,8 +134,9 @@ type line struct {
 	labels labels.Labels
 	points []promql.FPoint
 	look   Look
-	target int    // place of the query
-	suffix string // behind the name: which quantile it is
+	target int      // place of the query
+	suffix string   // behind the name: which quantile it is
+	end    *float64 // its value at the end of the span, for a panel that ends; nil: it is not there any more
 }
 
 // ask evaluates the targets.
@@ -156,9 +157,18 @@ func (m *Module) ask(ctx context.Context, sc scope, e env, pic *picture) (lines 
 			}
 			return nil, nil, err
 		}
+		var ends map[string]float64
+		if p.ends() {
+			if ends, err = m.askEnd(ctx, sc, expr, &res); err != nil {
+				return nil, nil, err
+			}
+		}
 		found := named(t, at, res, cmp.Or(pic.Title, t.Expr), p.Kind == KindHeatMap)
 		for n := range found {
 			found[n].look, found[n].target = t.Look, i
+			if v, ok := ends[found[n].labels.String()]; ok && found[n].suffix == "" {
+				found[n].end = &v
+			}
 		}
 		lines = append(lines, found...)
 		for _, w := range res.Warnings.AsErrors() {
@@ -233,6 +243,9 @@ func (pic *picture) fill(lines []line, span ui.TimeRange) {
 		lines = buckets(lines)
 	}
 	lines = pic.dress(lines)
+	if pic.Panel.now() {
+		lines = slices.DeleteFunc(lines, func(l line) bool { return l.end == nil && l.suffix == "" })
+	}
 	pic.nameOne(lines)
 	index := pic.moments(span)
 	for _, l := range lines {
@@ -245,6 +258,9 @@ func (pic *picture) fill(lines []line, span ui.TimeRange) {
 			if i, ok := index(p.T); ok {
 				s.Values[i] = pic.Panel.value(l, p.F)
 			}
+		}
+		if l.end != nil && pic.Panel.now() {
+			s.Values[len(s.Values)-1] = pic.Panel.value(l, *l.end)
 		}
 		c.Series = append(c.Series, s)
 	}
@@ -295,6 +311,9 @@ func (pic *picture) moments(span ui.TimeRange) func(ms int64) (int, bool) {
 	for at := from; !at.After(span.To); at = at.Add(step) {
 		c.At = append(c.At, at.UTC())
 	}
+	if pic.Panel.now() {
+		c.At = append(c.At, span.To.UTC())
+	}
 	return func(ms int64) (int, bool) {
 		i := int((ms - from.UnixMilli()) / step.Milliseconds())
 		return i, i >= 0 && i < len(c.At)
@@ -309,6 +328,11 @@ func (pic *picture) judge(lines []line) {
 	}
 	for i, s := range pic.Chart.Series {
 		v, ok := lastOf(s.Values)
+		if p.ends() && lines[i].suffix == "" {
+			if ok = lines[i].end != nil; ok {
+				v = p.value(lines[i], *lines[i].end)
+			}
+		}
 		if !ok {
 			continue
 		}
