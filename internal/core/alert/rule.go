@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/rulefmt"
@@ -258,6 +259,9 @@ func (m *Module) check(r Rule) (rulefmt.Rule, error) {
 		for name, text := range pairs {
 			if len(text) > maxText {
 				return rulefmt.Rule{}, kernel.InvalidField(field, name+" is longer than 2 KiB.")
+			}
+			if !utf8.ValidString(text) {
+				return rulefmt.Rule{}, kernel.InvalidField(field, "The text of "+name+" is not UTF-8.")
 			}
 		}
 	}

@@ -295,6 +295,8 @@ func FuzzRuleForm(f *testing.F) {
 	} {
 		f.Add(form.Encode())
 	}
+	f.Add("expr=0&group=0&name=0&summary=%e10") // no UTF-8
+	f.Add("expr=0&group=0&name=0&summary=%e10") // no UTF-8
 	m := compiler()
 	f.Fuzz(func(t *testing.T, text string) {
 		form, err := url.ParseQuery(text)
@@ -350,7 +352,8 @@ func FuzzWindow(f *testing.F) {
 	f.Add("FREQ=WEEKLY;BYDAY=SU", int64(0))
 	f.Add("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", int64(1e9))
 	f.Add("FREQ=DAILY;INTERVAL=0;COUNT=-1", int64(1e9))
-	for _, s := range []string{ // those of RFC 5545, section 3.8.5.3
+	f.Add("FREQ=MONTHLY;BYDAY=9FR", int64(1.8e9)) // the library panics
+	for _, s := range []string{                   // those of RFC 5545, section 3.8.5.3
 		"FREQ=DAILY;COUNT=10", "FREQ=DAILY;UNTIL=19971224T000000Z", "FREQ=WEEKLY;INTERVAL=2;WKST=SU", "FREQ=WEEKLY;COUNT=10;WKST=SU;BYDAY=TU,TH", "FREQ=MONTHLY;COUNT=10;BYDAY=1FR",
 		"FREQ=MONTHLY;INTERVAL=2;COUNT=10;BYDAY=1SU,-1SU", "FREQ=MONTHLY;BYMONTHDAY=-3", "FREQ=YEARLY;INTERVAL=3;COUNT=10;BYYEARDAY=1,100,200", "FREQ=YEARLY;BYWEEKNO=20;BYDAY=MO",
 		"FREQ=MONTHLY;BYDAY=FR;BYMONTHDAY=13", "FREQ=YEARLY;INTERVAL=4;BYMONTH=11;BYDAY=TU;BYMONTHDAY=2,3,4,5,6,7,8", "FREQ=MONTHLY;COUNT=3;BYDAY=TU,WE,TH;BYSETPOS=3",

@@ -58,12 +58,30 @@ func (w Window) set() (*rrule.RRule, error) {
 	if len(o.Byhour)+len(o.Byminute)+len(o.Bysecond) > 0 {
 		return nil, kernel.InvalidField("rule", "The time of day is that of the beginning: leave BYHOUR, BYMINUTE and BYSECOND out.")
 	}
+	if err := checkOrdinals(o); err != nil {
+		return nil, err
+	}
 	o.Dtstart = w.Start.In(zone)
 	r, err := rrule.NewRRule(*o)
 	if err != nil {
 		return nil, kernel.InvalidField("rule", "Write a rule of RFC 5545, such as FREQ=WEEKLY;BYDAY=SU or FREQ=MONTHLY;BYDAY=1SA.")
 	}
 	return r, nil
+}
+
+// checkOrdinals refuses days that never come, such as the ninth Friday of a month: the library would look for them beyond the
+// end of the year.
+func checkOrdinals(o *rrule.ROption) error {
+	most := 53
+	if o.Freq != rrule.YEARLY || len(o.Bymonth) > 0 {
+		most = 5
+	}
+	for _, day := range o.Byweekday {
+		if n := day.N(); n > most || n < -most {
+			return kernel.InvalidField("rule", "A month has five of a weekday at most, a year 53.")
+		}
+	}
+	return nil
 }
 
 // At is the occurrence that a moment lies in.
