@@ -50,6 +50,7 @@ func (p *Page) Dark(t testing.TB, dark bool) {
 func (p *Page) Scripts(t testing.TB, on bool) {
 	t.Helper()
 	call(t, p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
+	p.still = !on
 }
 
 // Eval returns the value of a JavaScript expression, waiting for it when it
@@ -152,12 +153,6 @@ func (p *Page) Text(t testing.TB, selector string) string {
 func (p *Page) Has(t testing.TB, selector string) bool {
 	t.Helper()
 	return Eval[bool](t, p, fmt.Sprintf("document.querySelector(%q) !== null", selector))
-}
-
-// Click clicks the first element that matches, once it is visible.
-func (p *Page) Click(t testing.TB, selector string) {
-	t.Helper()
-	found(t, p, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
 }
 
 // Fill replaces the text of a field, key by key.

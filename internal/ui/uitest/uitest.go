@@ -76,7 +76,8 @@ func flags(path, profile string) []chromedp.ExecAllocatorOption {
 
 // Page is one tab.
 type Page struct {
-	ctx context.Context
+	ctx   context.Context
+	still bool // scripts are off: nothing moves
 
 	mu         sync.Mutex
 	violations []string
