@@ -182,9 +182,10 @@ func (pic *picture) cells(lines []line) {
 				s.Labels = append(s.Labels, ui.Param{Name: cmp.Or(look.Label, x.Name), Value: x.Value})
 			}
 		})
-		row := l.labels.DropMetricName().String()
+		nameless := l.labels.DropReserved(func(name string) bool { return name == model.MetricNameLabel }).String()
+		row := nameless
 		for n := 1; pic.queries() > 1 && seen[fmt.Sprint(l.target, row)]; n++ {
-			row = fmt.Sprint(l.labels.DropMetricName().String(), n)
+			row = fmt.Sprint(nameless, n)
 		}
 		seen[fmt.Sprint(l.target, row)] = true
 		if pic.queries() > 1 {
