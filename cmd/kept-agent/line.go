@@ -48,8 +48,8 @@ func readLine(args, environ []string) (*line, error) {
 	if want, ok := words[l.command]; !ok || len(l.args) != want {
 		return l, fmt.Errorf("%s: no such command, or not its arguments; see kept-agent --help", strings.Join(append([]string{l.command}, l.args...), " "))
 	}
-	if err := l.environment(); err != nil {
-		return l, err
+	if err := l.environment(); err != nil || l.command == "version" {
+		return l, err // which version this is depends on no settings
 	}
 	return l, l.file()
 }

@@ -230,7 +230,7 @@ func TestHelpAndUnit(t *testing.T) {
 			t.Errorf("%d: no %s in\n%s", code, want, stdout)
 		}
 	}
-	if code, stdout, _ := command(t.Context(), nil, "version"); code != 0 || !strings.HasPrefix(stdout, "kept-agent "+version()) {
+	if code, stdout, _ := command(t.Context(), []string{"KEPT_AGENT_CONFIG=/nowhere/config"}, "version"); code != 0 || !strings.HasPrefix(stdout, "kept-agent "+version()) {
 		t.Errorf("%d %s", code, stdout)
 	}
 }

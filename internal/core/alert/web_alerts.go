@@ -133,7 +133,7 @@ func (m *Module) alertsPage(w http.ResponseWriter, r *http.Request) error {
 		}
 		f.States, f.Limit, f.From = []string{part.state}, part.limit, time.Time{}
 		if part.state == Resolved {
-			f.From = time.Now().Add(-recentFor)
+			f.From = m.d.Clock().Add(-recentFor)
 		}
 		list, err := m.Alerts(r.Context(), ws, f)
 		if err != nil {
@@ -154,6 +154,8 @@ func (m *Module) alertsPage(w http.ResponseWriter, r *http.Request) error {
 	page := ui.Page{Title: "Alerts", App: appKey, Section: home(ws), Body: v, Toasts: toast(r, map[string]string{"silenced": "The silence is in force."})}
 	if n := len(v.Firing); n > 0 {
 		page.Lead, _ = ui.Plural(n, "alert fires now.", "alerts fire now.")
+	} else if len(asked) == 0 && v.Empty == nil {
+		page.Lead = "Nothing fires now."
 	}
 	if mayChange(r) {
 		page.Actions = []ui.Action{{Label: "New rule", Href: home(ws) + "/rules/new", Icon: "plus", Primary: true}}
