@@ -36,11 +36,13 @@ needs() {
 		has_compiler|gcc libc6-dev|a C compiler, for Go's race detector (Kept itself is built without one)
 		has_postgres|postgresql|PostgreSQL 15 or newer (https://www.postgresql.org/download/linux/)
 		has_redis|redis-server|Redis, for the queues whose agents report to Kept
+		has_download|curl|curl or wget, for the script that installs the agent
 		has_node|nodejs npm|Node 18 or newer with npm (https://nodejs.org/)
 		has_chromium|$chromium|Chromium or Google Chrome (https://www.google.com/chrome/)
 	TXT
 }
 has_redis() { has redis-server; }
+has_download() { has curl || has wget; }
 
 # missing prints one field of the needs that are not met: 2 packages, 3 words.
 missing() {
