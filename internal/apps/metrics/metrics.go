@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -75,8 +74,7 @@ type Module struct {
 
 	mentioners []query.Mentioner
 
-	mu   sync.Mutex
-	stop func() // of what runs in the background; nil while nothing does
+	loop kernel.Loop // writes down what was noted
 }
 
 // New makes the app.

@@ -142,28 +142,8 @@ func (m *Module) writeSeen(ctx context.Context) error {
 }
 
 // Start begins to write down what is seen in series. Starting twice does nothing.
-func (m *Module) Start(ctx context.Context) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.stop != nil {
-		return nil
-	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	m.stop = func() { cancel(); <-done }
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(seenEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				m.noteSeen(ctx)
-			}
-		}
-	}()
+func (m *Module) Start(context.Context) error {
+	m.loop.Start(seenEvery, m.noteSeen)
 	return nil
 }
 
@@ -180,13 +160,7 @@ func (m *Module) writeNoted(ctx context.Context) error {
 
 // Stop writes down what is left. Stopping twice, or before starting, does nothing more than that.
 func (m *Module) Stop(ctx context.Context) error {
-	m.mu.Lock()
-	stop := m.stop
-	m.stop = nil
-	m.mu.Unlock()
-	if stop != nil {
-		stop()
-	}
+	m.loop.Stop()
 	return m.writeNoted(ctx)
 }
 

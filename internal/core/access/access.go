@@ -50,7 +50,7 @@ type Module struct {
 	seenLogins seen
 	seenKeys   seen
 	seenTokens seen
-	loop       loop
+	loop       kernel.Loop
 }
 
 type membership struct {
@@ -103,13 +103,13 @@ func (m *Module) Use(second SecondStep) { m.second = second }
 
 // Start begins to note in the background when keys, tokens and logins were used. Starting twice does nothing.
 func (m *Module) Start(context.Context) error {
-	m.loop.start(m.flush)
+	m.loop.Start(flushEvery, m.flush)
 	return nil
 }
 
 // Stop notes what is left and ends. Stopping twice, or before starting, does nothing more than that.
 func (m *Module) Stop(ctx context.Context) error {
-	m.loop.stop()
+	m.loop.Stop()
 	return m.Flush(ctx)
 }
 

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,46 +49,4 @@ func (s *seen) take() map[kernel.ID]time.Time {
 	out := s.at
 	s.at = nil
 	return out
-}
-
-// loop calls a function once in flushEvery between start and stop.
-type loop struct {
-	mu     sync.Mutex
-	cancel context.CancelFunc
-	done   chan struct{}
-}
-
-func (l *loop) start(f func(context.Context)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.cancel != nil {
-		return
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	l.cancel, l.done = cancel, done
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(flushEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				f(ctx)
-			}
-		}
-	}()
-}
-
-func (l *loop) stop() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.cancel == nil {
-		return
-	}
-	l.cancel()
-	<-l.done
-	l.cancel = nil
 }

@@ -47,8 +47,7 @@ type askedNames struct {
 	known map[kernel.WorkspaceID]map[string]int64 // when last noted, microseconds
 	fresh map[kernel.WorkspaceID]map[string]int64 // of those, what is not written yet
 
-	stop context.CancelFunc
-	done sync.WaitGroup
+	loop kernel.Loop
 }
 
 func newAskedNames(d *db.DB, clock kernel.Clock) *askedNames {
@@ -168,20 +167,10 @@ func (a *askedNames) forget(ws kernel.WorkspaceID) {
 }
 
 // Start begins to write down, now and then, which metrics were asked for.
-func (m *Module) Start(ctx context.Context) error {
-	ctx, m.asked.stop = context.WithCancel(context.WithoutCancel(ctx))
-	m.asked.done.Go(func() {
-		tick := time.NewTicker(askedEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			if err := m.asked.flush(ctx); err != nil && ctx.Err() == nil {
-				m.d.Logger.Warn("query: which metrics were asked for could not be written and will be again", "error", err)
-			}
+func (m *Module) Start(context.Context) error {
+	m.asked.loop.Start(askedEvery, func(ctx context.Context) {
+		if err := m.asked.flush(ctx); err != nil && ctx.Err() == nil {
+			m.d.Logger.Warn("query: which metrics were asked for could not be written and will be again", "error", err)
 		}
 	})
 	return nil
@@ -189,10 +178,7 @@ func (m *Module) Start(ctx context.Context) error {
 
 // Stop writes what is left.
 func (m *Module) Stop(ctx context.Context) error {
-	if m.asked.stop != nil {
-		m.asked.stop()
-	}
-	m.asked.done.Wait()
+	m.asked.loop.Stop()
 	return m.asked.flush(ctx)
 }
 

@@ -60,12 +60,12 @@ type Deps struct {
 
 // Module counts.
 type Module struct {
-	d Deps
+	d    Deps
+	loop kernel.Loop
 
 	mu    sync.Mutex
 	fresh map[kernel.WorkspaceID]*Counts // what is not written yet
 	asked map[kernel.WorkspaceID]int64   // the slot for which Holdings were asked for last
-	stop  func()                         // of what runs in the background; nil while nothing does
 }
 
 // New makes the module.
@@ -102,40 +102,14 @@ func (m *Module) Add(ws kernel.WorkspaceID, c Counts) {
 const flushEvery = 30 * time.Second
 
 // Start begins to write counts down. Starting twice does nothing.
-func (m *Module) Start(ctx context.Context) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.stop != nil {
-		return nil
-	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	m.stop = func() { cancel(); <-done }
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(flushEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				m.flush(ctx)
-			}
-		}
-	}()
+func (m *Module) Start(context.Context) error {
+	m.loop.Start(flushEvery, m.flush)
 	return nil
 }
 
 // Stop writes down what is left. Stopping twice, or before starting, does nothing more than that.
 func (m *Module) Stop(ctx context.Context) error {
-	m.mu.Lock()
-	stop := m.stop
-	m.stop = nil
-	m.mu.Unlock()
-	if stop != nil {
-		stop()
-	}
+	m.loop.Stop()
 	return m.Flush(ctx)
 }
 
