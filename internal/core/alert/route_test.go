@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	amalert "github.com/prometheus/alertmanager/alert"
 	"github.com/prometheus/common/model"
 
 	"github.com/kept-dev/kept/internal/core/notify"
@@ -279,6 +280,22 @@ func TestRuleGoes(t *testing.T) {
 		w.run(2*time.Minute, 9, "__name__", "load", "instance", "a")
 		if firing, _ := counted(w.out.take()); firing[notify.Owners] != 1 {
 			t.Errorf("a rule that was brought back does not fire: %v", firing)
+		}
+	})
+}
+
+// TestNotOursToTell: a server that stood still for longer than its lease tells nobody, as another one does by now.
+func TestNotOursToTell(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		for _, held := range []bool{false, true} {
+			c := &chain{p: &pipeline{m: w.m, ws: w.ws, held: func() bool { return held }}, channels: []kernel.ID{"a"}}
+			retry, err := c.Notify(t.Context(), &amalert.Alert{})
+			if refused := errors.Is(err, errNotHeld); refused == held || refused && retry {
+				t.Errorf("held %v: %v, again %v", held, err, retry)
+			}
+		}
+		if sent := w.out.take(); len(sent) > 1 {
+			t.Errorf("told %d times", len(sent))
 		}
 	})
 }
